@@ -1,0 +1,31 @@
+# make demo, make test, make lint: each sets up what it needs in .venv first.
+# On Linux PyPI's torch is the CUDA build (several GB). For the small CPU build:
+#   make demo PIP_FLAGS='--extra-index-url https://download.pytorch.org/whl/cpu'
+PYTHON ?= python3
+PIP_FLAGS ?=
+BIN := .venv/bin
+
+.PHONY: setup demo test test-slow lint clean
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/bnpgan train mic-gan --data digits --backbone mlp --steps 3000 --out runs/demo --overwrite --baselines
+
+test: setup
+	$(BIN)/pytest -n auto
+
+test-slow: setup
+	$(BIN)/pytest -n auto -m slow
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,163 @@
+"""A run on disk: what is written, when, and how it is taken up again."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from bnpgan import __version__, report
+from bnpgan.features import Features
+from bnpgan.files import (
+    append_line,
+    load_tensors,
+    pack_optimizer,
+    pack_partition,
+    prefixed,
+    read_json,
+    save_tensors,
+    select,
+    unpack_optimizer,
+    unpack_partition,
+    write_json,
+    write_lines,
+)
+from bnpgan.partition import Partition
+from bnpgan.run import Run
+
+if TYPE_CHECKING:
+    from bnpgan.loop import Training
+
+__all__ = ["RunDirectory"]
+
+FILES = (
+    *("config.json", "stats.jsonl", "metrics.json", "checkpoint.safetensors", "partition.safetensors"),
+    *("samples.png", "clusters.png"),
+)
+
+
+class RunDirectory:
+    """The files of one run.
+
+    ``checkpoint.safetensors`` holds all that training goes on from, in one file that is replaced whole, so that a run
+    that is killed at any moment leaves a state of one step. ``partition.safetensors`` holds the partition, key
+    ``labels``, and the features that it was made in.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path, self.config = path, config
+
+    @classmethod
+    def open(cls, path: str | Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> "RunDirectory":
+        """The directory to train in, made if need be; nothing in it is lost unless ``overwrite`` says so."""
+        path = Path(path)
+        if resume and overwrite:
+            raise ValueError("resume and overwrite exclude each other: pass one of them")
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"out must be a directory, {path} is a file: name another place")
+        if resume:
+            old = cls.existing(path).config
+            for name in ("recipe", "points", "shape", "checksum", "seed"):
+                if old.get(name) != config[name]:
+                    raise ValueError(
+                        f"{path} holds a run with {name} {old.get(name)}, this one has {config[name]}: "
+                        "resume with what it was started with"
+                    )
+        elif path.exists() and any(path.iterdir()):
+            if not overwrite:
+                raise ValueError(f"out: {path} is not empty: resume the run in it, overwrite it, or name another place")
+            for name in FILES:
+                (path / name).unlink(missing_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
+        config = {"bnpgan": __version__, **config}
+        write_json(path / "config.json", config)
+        return cls(path, config)
+
+    @classmethod
+    def existing(cls, path: str | Path) -> "RunDirectory":
+        """The directory of a run that was trained before."""
+        config = read_json(Path(path) / "config.json")
+        if not isinstance(config, dict) or not {"recipe", "shape", "seed", "points"} <= config.keys():
+            raise ValueError(f"{path}/config.json was not written by bnpgan: name a run directory")
+        return cls(Path(path), config)
+
+    def last_good(self) -> str:
+        """Where one could go on from, in words."""
+        path = self.path / "checkpoint.safetensors"
+        return f"the last good checkpoint is {path}, step {load_tensors(path)[1]['step']}" if path.exists() else ""
+
+    def log(self, row: dict[str, Any]) -> None:
+        """One more row of ``stats.jsonl``."""
+        append_line(self.path / "stats.jsonl", row)
+
+    def save(self, training: "Training") -> None:
+        """Write the checkpoint, and the partition if there is one."""
+        tensors = {"rng": torch.get_rng_state()}
+        if training.images.is_cuda:
+            tensors["rng.cuda"] = torch.cuda.get_rng_state(training.images.device)
+        for name, module in _modules(training).items():
+            tensors |= prefixed(f"{name}.", module.state_dict())
+        for name, optimizer in training.optimizers.items():
+            tensors |= prefixed(f"optimizer.{name}.", pack_optimizer(optimizer))
+        meta = {"step": training.step, "kept": training.kept, "seconds": training.seconds, "history": training.history}
+        if training.partition is not None:
+            packed, meta["partition"] = pack_partition(training.partition)
+            tensors |= prefixed("partition.", packed)
+            self._save_partition(training.partition, training.gan.features)
+        save_tensors(self.path / "checkpoint.safetensors", tensors, meta)
+
+    def restore(self, training: "Training", randomness: bool = True) -> None:
+        """Put a training where the checkpoint left it; where there is none yet, leave it at the start."""
+        path = self.path / "checkpoint.safetensors"
+        if randomness and not path.exists():
+            (self.path / "stats.jsonl").unlink(missing_ok=True)
+            return
+        device = training.images.device
+        tensors, meta = load_tensors(path)
+        try:
+            for name, module in _modules(training).items():
+                module.load_state_dict(select(tensors, f"{name}."))
+            for name, optimizer in training.optimizers.items():
+                unpack_optimizer(optimizer, select(tensors, f"optimizer.{name}."))
+            training.step, training.kept = meta["step"], meta["kept"]
+            training.seconds, training.history = meta["seconds"], meta["history"]
+            if "partition" in meta:
+                packed = {name: tensor.to(device) for name, tensor in select(tensors, "partition.").items()}
+                training.partition = unpack_partition(packed, meta["partition"])
+        except (KeyError, RuntimeError) as error:
+            first = str(error).strip().splitlines()[-1].strip()
+            raise ValueError(
+                f"{path} does not match this GAN ({first}): pass the parts that it was made from"
+            ) from None
+        if randomness:
+            torch.set_rng_state(tensors["rng"])
+            if training.images.is_cuda and "rng.cuda" in tensors:
+                torch.cuda.set_rng_state(tensors["rng.cuda"], device)
+            write_lines(self.path / "stats.jsonl", training.history)
+
+    def finish(self, run: Run, images: torch.Tensor) -> None:
+        """Write what people look at."""
+        self._save_partition(run.partition, run.gan.features)
+        report.pictures(run, images, self.path)
+
+    def partition(self, features: Features, device: torch.device | str) -> Partition:
+        """The partition that the run ended with; ``features`` get the weights that it was made in."""
+        path = self.path / "partition.safetensors"
+        tensors, meta = load_tensors(path, device)
+        features.load_state_dict(select(tensors, "features."))
+        return unpack_partition(tensors, meta)
+
+    def _save_partition(self, partition: Partition, features: Features) -> None:
+        packed, meta = pack_partition(partition)
+        save_tensors(self.path / "partition.safetensors", packed | prefixed("features.", features.state_dict()), meta)
+
+
+def _modules(training: "Training") -> dict[str, nn.Module]:
+    gan = training.gan
+    return {
+        "generator": gan.generator,
+        "discriminator": gan.discriminator,
+        "latent": gan.latent,
+        "features": gan.features,
+        "average": training.average,
+    }

@@ -1,0 +1,176 @@
+"""The loop of training: one step, and now and then a new partition."""
+
+import copy
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from bnpgan.features import Features
+from bnpgan.metrics import effective_clusters, large_clusters
+from bnpgan.mixture import MixtureGAN
+from bnpgan.partition import Partition, Projection
+from bnpgan.run import Run, embed
+
+__all__ = ["Training"]
+
+
+class Training:
+    """The moving parts of one run, and the step that they are at."""
+
+    def __init__(self, gan: MixtureGAN, images: Tensor, seed: int) -> None:
+        device, s = images.device, gan.schedule
+        self.gan = gan = copy.deepcopy(gan)
+        for part in (gan.generator, gan.discriminator, gan.latent, gan.features):
+            part.to(device).train()
+        self.maker = nn.ModuleDict({"generator": gan.generator, "latent": gan.latent})
+        self.average = AveragedModel(self.maker, multi_avg_fn=get_ema_multi_avg_fn(s.average))
+        self.judge = [p for p in gan.discriminator.parameters() if p.requires_grad]
+        made = [p for p in self.maker.parameters() if p.requires_grad]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(made, lr=s.generator_rate, betas=s.betas, fused=True),
+            "discriminator": torch.optim.Adam(self.judge, lr=s.discriminator_rate, betas=s.betas, fused=True),
+        }
+        if gan.features.optimizer is not None:
+            self.optimizers["features"] = gan.features.optimizer
+        self.images, self.seed, self.step = images, seed, 0
+        self.partition: Partition | None = None
+        self.kept = False
+        self.history: list[dict[str, Any]] = []
+        self.seconds = {"all": 0.0, "clustering": 0.0}
+        self.losses = torch.zeros(2, device=device)
+        self.broken = torch.full((), -1, device=device)  # the first step whose loss was not finite
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
+            c = torch.zeros(2, dtype=torch.int64, device=device)
+            shape = gan.generator.eval()(gan.latent(c), c).shape[1:]
+            gan.generator.train()
+        if shape != images.shape[1:]:
+            raise ValueError(
+                f"x holds data of shape {tuple(images.shape[1:])} and the generator makes {tuple(shape)}: "
+                "build the GAN for the shape of the data, or resize the data"
+            )
+
+    def advance(self) -> None:
+        """One step of training, after a new partition where the schedule wants one."""
+        start = time.perf_counter()
+        gan, s = self.gan, self.gan.schedule
+        if s.clusters_at(self.step):
+            self.recluster()
+        i = torch.randint(len(self.images), (s.batch,), device=self.images.device)
+        real = self.images[i]
+        if self.partition is None:
+            c, judged = torch.randint(gan.clusterer.capacity, (s.batch,), device=real.device), None
+        else:
+            self.follow(real, i)
+            c = judged = self.partition.labels[i]
+        fake = gan.generator(gan.latent(c), c)
+
+        outputs = gan.discriminator(real, judged), gan.discriminator(fake.detach(), judged)
+        loss_d = gan.loss.discriminator(*outputs, judged, judged)
+        if s.penalty is not None and self.step % s.penalty.every == 0:
+            loss_d = loss_d + s.penalty(gan.discriminator, real, judged)
+        _descend(self.optimizers["discriminator"], loss_d)
+
+        for p in self.judge:
+            p.requires_grad_(False)
+        loss_g = gan.loss.generator(gan.discriminator(fake, judged), judged)
+        _descend(self.optimizers["generator"], loss_g)
+        for p in self.judge:
+            p.requires_grad_(True)
+
+        self.average.update_parameters(self.maker)
+        self.losses = torch.stack([loss_d.detach(), loss_g.detach()])
+        self.broken = torch.where((self.broken < 0) & ~self.losses.isfinite().all(), self.step, self.broken)
+        self.step += 1
+        self.seconds["all"] += time.perf_counter() - start
+
+    def recluster(self) -> None:
+        """A new partition of all images, in the slots of the old one; see ``train`` for when it is not taken."""
+        self.gan.features.refresh(self.gan, self.images, self.partition)
+        start = time.perf_counter()
+        new, old = self.cluster(self.gan.features), self.partition
+        if old is None or self.kept or effective_clusters(new.labels) >= 0.5 * effective_clusters(old.labels):
+            self.partition, self.kept = new, False
+        else:
+            self.kept = True
+            warnings.warn(
+                f"step {self.step}: the clusters collapsed from {large_clusters(old.labels)} to "
+                f"{large_clusters(new.labels)}; the old partition is kept for this round",
+                stacklevel=4,
+            )
+        self.seconds["clustering"] += time.perf_counter() - start
+
+    def cluster(self, features: Features) -> Partition:
+        """The partition of all images by these features, from the labels as they are."""
+        clusterer, old = self.gan.clusterer, self.partition
+        y = embed(features, self.gan, self.images)
+        labels = features.suggest(y) if old is None else old.labels
+        with own_randomness(y, self.seed, self.step):
+            wide = clusterer.max_dim is not None and y.shape[1] > clusterer.max_dim
+            projection = Projection.fit(y, clusterer.max_dim) if wide else None  # type: ignore[arg-type]
+            x = y if projection is None else projection(y)
+            some = torch.randperm(len(x), device=x.device)[: clusterer.max_points].sort().values
+            partition = replace(clusterer.fit(x[some], None if labels is None else labels[some]), projection=projection)
+        if len(some) < len(x):
+            everywhere = partition.predict(y)
+            everywhere[some] = partition.labels
+            partition = replace(partition, labels=everywhere)
+        reference = Partition.from_labels(x, labels, clusterer.capacity) if old is None and labels is not None else old
+        return partition if reference is None else partition.align_to(reference)
+
+    def follow(self, real: Tensor, i: Tensor) -> None:
+        """Let a clusterer that follows mini-batches see this one."""
+        update = getattr(self.gan.clusterer, "update", None)
+        if update is None:
+            return
+        start = time.perf_counter()
+        with own_randomness(real, self.seed, self.step), torch.no_grad():
+            self.partition = update(self.partition, self.gan.features(self.gan, real), i)
+        self.seconds["clustering"] += time.perf_counter() - start
+
+    def check(self, last_good: str) -> None:
+        """Raise a ``ValueError`` if a loss has not been finite."""
+        if int(self.broken) >= 0:
+            raise ValueError(
+                f"the loss is not finite at step {int(self.broken)}; {last_good or 'no checkpoint was written'}: "
+                "lower the learning rates or raise the weight of the penalty"
+            )
+
+    def measure(self) -> dict[str, Any]:
+        """A row of the history: losses of the last step, clusters, and time so far."""
+        loss_d, loss_g = self.losses.tolist()
+        clusters = 0 if self.partition is None else large_clusters(self.partition.labels)
+        row = {"step": self.step, "loss_d": loss_d, "loss_g": loss_g, "clusters": clusters, "kept": self.kept}
+        row |= {"seconds": self.seconds["all"], "clustering_seconds": self.seconds["clustering"]}
+        self.history.append(row)
+        return row
+
+    def run(self, config: dict[str, Any], partition: Partition | None = None) -> Run:
+        """What a user gets. A run that ends in the warm-up is clustered once, on a copy: going on does not see it."""
+        gan, partition = self.gan, partition or self.partition
+        if partition is None:
+            features = copy.deepcopy(gan.features)
+            features.refresh(gan, self.images, None)
+            gan, partition = replace(gan, features=features), self.cluster(features)
+        return Run(gan, partition, self.history, self.average.module, config)  # type: ignore[arg-type]
+
+
+def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+@contextmanager
+def own_randomness(like: Tensor, *key: int) -> Iterator[None]:
+    """Whatever is drawn inside, on the device of ``like``, follows the key and leaves the stream outside as it was."""
+    with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []):
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+        yield

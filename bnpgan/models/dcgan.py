@@ -1,0 +1,118 @@
+"""The convolutional backbone of MIC-GAN and of SC-GAN's stacked digits, for square images from 8 to 64 pixels."""
+
+from torch import Tensor, nn
+
+from .conditioning import Conditioning
+from .heads import Trunk
+
+# Every side s 2^n whose coarsest grid has s in 4..7 cells: 8, 10, 12, 14, 16, 20, ..., 56, 64.
+_SIDES = tuple(side for n in range(1, 5) for side in range(4 << n, 8 << n, 1 << n) if side <= 64)
+
+
+def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Splits the side of an image ``(C, H, W)`` into ``(s, n)``, side = s 2^n with s in 4..7, or raises ValueError."""
+    if len(shape) != 3 or shape[0] < 1:
+        raise ValueError(f"shape: got {shape}, which is not an image; give (C, H, W) with C >= 1")
+    channels, height, width = shape
+    if height != width or height not in _SIDES:
+        side = max(height, width)
+        # The larger of two equally near sides, which keeps the detail.
+        nearest = max(_SIDES, key=lambda s: (-abs(s - side), s))
+        problem = "which is not square" if height != width else f"but {side} is not one of the sides {_SIDES}"
+        raise ValueError(f"shape: got {shape}, {problem}; resize the images to {(channels, nearest, nearest)}")
+    n = height.bit_length() - 3
+    return height >> n, n
+
+
+class DCGANGenerator(nn.Module):
+    r"""Maps :math:`(z, c)` to an image in [-1, 1] through a linear layer, n doublings and a convolution.
+
+    With side :math:`s 2^n`, s in 4..7: Linear to :math:`(2^n w, s, s)`; n times [transposed convolution 4/2/1 that
+    halves the channels, BN, ReLU], down to w channels; convolution 3/1/1; tanh. At 32 pixels and w = 64 this is
+    MIC-GAN's network: 512 x 4 x 4, then 256, 128, 64.
+
+    Args:
+        shape: ``(C, H, W)`` of an image, H = W = s 2^n in 8..64.
+        conditioning: maps ``(z, c)`` to the first layer's input.
+        width: w, the channels at full resolution.
+
+    Raises:
+        ValueError: if ``shape`` is not such a square image.
+
+    Example:
+        >>> import torch
+        >>> from bnpgan.models import Add
+        >>> generator = DCGANGenerator((1, 28, 28), Add(capacity=20, dim=8), width=4)
+        >>> generator(torch.randn(3, 8), torch.tensor([0, 19, 7])).shape
+        torch.Size([3, 1, 28, 28])
+
+    References:
+        "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks", 2015;
+        "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021.
+    """
+
+    def __init__(self, shape: tuple[int, ...], conditioning: Conditioning, width: int = 64) -> None:
+        super().__init__()
+        s, n = _grid(shape)
+        channels = width << n
+        layers: list[nn.Module] = [
+            nn.Linear(conditioning.out_dim, channels * s * s),
+            nn.Unflatten(1, (channels, s, s)),
+        ]
+        for _ in range(n):
+            layers += [
+                nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1),
+                nn.BatchNorm2d(channels // 2),
+                nn.ReLU(),
+            ]
+            channels //= 2
+        self.conditioning = conditioning
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, shape[0], 3, 1, 1), nn.Tanh())
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """Maps ``z`` ``(B, D)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows, to images ``(B, C, H, W)``."""
+        return self.layers(self.conditioning(z, c))
+
+
+class DCGANTrunk(Trunk):
+    r"""Maps images to features through n + 1 halvings, [convolution 4/2/1, BN on all but the first, LeakyReLU 0.2].
+
+    With side :math:`s 2^n`, s in 4..7, the channels are w, 2 w, ..., :math:`2^n w` and the last grid has
+    :math:`\lfloor s / 2 \rfloor` cells a side; ``out_dim`` is their product, 2048 at 32 pixels and w = 64.
+
+    Args:
+        shape: ``(C, H, W)`` of an image, H = W = s 2^n in 8..64.
+        width: w, the channels after the first halving.
+        norm: whether there is batch normalisation; without it this is MIC-GAN's encoder Q.
+
+    Raises:
+        ValueError: if ``shape`` is not such a square image.
+
+    Example:
+        >>> import torch
+        >>> trunk = DCGANTrunk((3, 32, 32), width=8)
+        >>> trunk.out_dim, trunk(torch.randn(2, 3, 32, 32)).shape
+        (256, torch.Size([2, 256]))
+
+    References:
+        "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks", 2015;
+        "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int = 64, norm: bool = True) -> None:
+        super().__init__()
+        s, n = _grid(shape)
+        layers: list[nn.Module] = []
+        channels = shape[0]
+        for i in range(n + 1):
+            layers.append(nn.Conv2d(channels, width << i, 4, 2, 1))
+            channels = width << i
+            if norm and i > 0:
+                layers.append(nn.BatchNorm2d(channels))
+            layers.append(nn.LeakyReLU(0.2))
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.out_dim = channels * (s // 2) ** 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images ``(B, C, H, W)`` to features ``(B, out_dim)``."""
+        return self.layers(x)

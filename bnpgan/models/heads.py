@@ -1,0 +1,102 @@
+"""The last layer of a discriminator, and the discriminator made of a trunk and a head."""
+
+from abc import ABC
+
+import torch
+from torch import Tensor, nn
+
+
+class Trunk(nn.Module, ABC):
+    """What every trunk is: a map from data ``(B, ...)`` to features ``(B, out_dim)``, for a head or an encoder."""
+
+    out_dim: int
+
+
+class ScalarHead(nn.Module):
+    r"""One logit for every image, :math:`D(x) = w^\top h + b`, whatever its cluster.
+
+    Args:
+        in_dim: number of features.
+
+    Example:
+        >>> ScalarHead(in_dim=16)(torch.randn(5, 16), None).shape
+        torch.Size([5])
+    """
+
+    def __init__(self, in_dim: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, 1)
+
+    def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
+        """Maps features ``(B, in_dim)`` to logits ``(B,)``; ``c`` is not read."""
+        return self.linear(h).squeeze(1)
+
+
+class MaskedHead(nn.Module):
+    r"""One logit per slot, of which the one at the condition is taken: :math:`D(x, c) = w_c^\top h + b_c`.
+
+    One more logit, the last, judges images while there is no partition yet.
+
+    Args:
+        in_dim: number of features.
+        capacity: number of slots.
+
+    Example:
+        >>> head = MaskedHead(in_dim=16, capacity=20)
+        >>> h = torch.randn(3, 16)
+        >>> head(h, torch.tensor([0, 19, 7])).shape, head(h, None).shape
+        (torch.Size([3]), torch.Size([3]))
+
+    References:
+        "Diverse Image Generation via Self-Conditioned GANs", 2020;
+        "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021.
+    """
+
+    def __init__(self, in_dim: int, capacity: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, capacity + 1)
+
+    def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
+        """Maps features ``(B, in_dim)`` and slots ``(B,)`` int64, or None, to logits ``(B,)``.
+
+        Raises:
+            ValueError: if ``c`` is not one int64 slot per image.
+        """
+        logits = self.linear(h)
+        if c is None:
+            return logits[:, -1]
+        if c.shape != h.shape[:1] or c.dtype != torch.int64:
+            raise ValueError(
+                f"c: got shape {tuple(c.shape)} and {c.dtype}; "
+                f"give one int64 slot for each of the {h.shape[0]} images, or None before there is a partition"
+            )
+        # Without the last column, so that slot `capacity` is out of bounds instead of the unconditional logit.
+        return logits[:, :-1].gather(1, c[:, None]).squeeze(1)
+
+
+class Discriminator(nn.Module):
+    r"""Judges an image, :math:`D(x, c) = \mathrm{head}(\mathrm{trunk}(x), c)`, and shows the features it judges by.
+
+    Args:
+        trunk: maps images to features ``(B, out_dim)``.
+        head: maps features and slots, or None, to outputs.
+
+    Example:
+        >>> discriminator = Discriminator(nn.Linear(2, 16), MaskedHead(16, capacity=20))
+        >>> x = torch.randn(3, 2)
+        >>> discriminator(x).shape, discriminator.features(x).shape
+        (torch.Size([3]), torch.Size([3, 16]))
+    """
+
+    def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def features(self, x: Tensor) -> Tensor:
+        """Maps images ``(B, ...)`` to the trunk's features ``(B, out_dim)``: what a clusterer may see."""
+        return self.trunk(x)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Maps images ``(B, ...)`` and slots ``(B,)``, or None before there is a partition, to the head's outputs."""
+        return self.head(self.features(x), c)

@@ -1,0 +1,131 @@
+"""The fully connected backbone: points in the plane, feature vectors, small images."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
+
+from torch import Tensor, nn
+
+from .conditioning import Conditioning
+from .heads import Trunk
+
+
+class Maxout(nn.Module):
+    r"""A hidden layer that takes the largest of several affine maps, :math:`h_i = \max_p w_{pi}^\top x + b_{pi}`.
+
+    Args:
+        in_dim: number of inputs.
+        out_dim: number of units.
+        pieces: affine maps per unit.
+
+    Example:
+        >>> import torch
+        >>> Maxout(2, 200)(torch.randn(5, 2)).shape
+        torch.Size([5, 200])
+
+    References:
+        "Maxout Networks", 2013.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, pieces: int = 5) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, pieces * out_dim)
+        self.pieces = pieces
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(B, in_dim)`` to ``(B, out_dim)``."""
+        return self.linear(x).unflatten(1, (self.pieces, -1)).amax(1)
+
+
+class LeakyLinear(nn.Sequential):
+    r"""A hidden layer with a leaky rectifier, :math:`h = \max(u, 0.2 u)` with :math:`u = W x + b`.
+
+    Args:
+        in_dim: number of inputs.
+        out_dim: number of units.
+
+    Example:
+        >>> import torch
+        >>> LeakyLinear(2, 200)(torch.randn(5, 2)).shape
+        torch.Size([5, 200])
+    """
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__(nn.Linear(in_dim, out_dim), nn.LeakyReLU(0.2))
+
+
+class MLPGenerator(nn.Module):
+    r"""Maps :math:`(z, c)` to data through hidden layers :math:`h \leftarrow ReLU(BN(W h + b))` and a linear one.
+
+    Args:
+        shape: of one datum, ``(D,)`` for vectors or ``(C, H, W)`` for images.
+        conditioning: maps ``(z, c)`` to the first layer's input.
+        widths: of the hidden layers.
+        bounded: whether a tanh keeps the output in [-1, 1], as images need and points do not.
+
+    Example:
+        >>> import torch
+        >>> from bnpgan.models import Concat
+        >>> generator = MLPGenerator((2,), Concat(capacity=50, z_dim=2, embedding_dim=32))
+        >>> generator(torch.randn(3, 2), torch.tensor([0, 49, 7])).shape
+        torch.Size([3, 2])
+
+    References:
+        "Diverse Image Generation via Self-Conditioned GANs", 2020 (the defaults: its 2-D experiments).
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        conditioning: Conditioning,
+        widths: Sequence[int] = (400, 400, 400, 400),
+        bounded: bool = False,
+    ) -> None:
+        super().__init__()
+        dims = [conditioning.out_dim, *widths]
+        layers: list[nn.Module] = []
+        for in_dim, out_dim in pairwise(dims):
+            layers += [nn.Linear(in_dim, out_dim), nn.BatchNorm1d(out_dim), nn.ReLU()]
+        layers.append(nn.Linear(dims[-1], prod(shape)))
+        if bounded:
+            layers.append(nn.Tanh())
+        self.conditioning = conditioning
+        self.layers = nn.Sequential(*layers, nn.Unflatten(1, shape))
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """Maps ``z`` ``(B, D)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows, to data ``(B, *shape)``."""
+        return self.layers(self.conditioning(z, c))
+
+
+class MLPTrunk(Trunk):
+    """Maps data to features through hidden blocks, without normalisation.
+
+    Args:
+        shape: of one datum, ``(D,)`` for vectors or ``(C, H, W)`` for images.
+        widths: of the hidden blocks; the last is the attribute ``out_dim``.
+        block: builds a block from its input and output sizes: ``Maxout``, ``LeakyLinear`` or your own.
+
+    Example:
+        >>> import torch
+        >>> trunk = MLPTrunk((1, 8, 8), widths=(256, 256), block=LeakyLinear)
+        >>> trunk.out_dim, trunk(torch.randn(3, 1, 8, 8)).shape
+        (256, torch.Size([3, 256]))
+
+    References:
+        "Diverse Image Generation via Self-Conditioned GANs", 2020 (the defaults: its 2-D experiments).
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        widths: Sequence[int] = (200, 200, 200),
+        block: Callable[[int, int], nn.Module] = Maxout,
+    ) -> None:
+        super().__init__()
+        dims = [prod(shape), *widths]
+        self.out_dim = dims[-1]
+        self.layers = nn.Sequential(nn.Flatten(), *(block(in_dim, out_dim) for in_dim, out_dim in pairwise(dims)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps data ``(B, *shape)`` to features ``(B, out_dim)``."""
+        return self.layers(x)

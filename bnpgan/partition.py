@@ -1,0 +1,201 @@
+"""The partition: what every clusterer returns and every GAN consumes."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from bnpgan.components.distributions import Centroids, Components
+
+__all__ = ["Partition", "Projection"]
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Principal axes that the clustering saw in place of wide features.
+
+    Args:
+        mean: ``(D,)``.
+        axes: ``(D, d)``, orthonormal columns.
+    """
+
+    mean: Tensor
+    axes: Tensor
+
+    @staticmethod
+    def fit(x: Tensor, d: int) -> "Projection":
+        """The ``d`` leading principal axes of the points ``(N, D)``; fewer if there are fewer points or dimensions."""
+        mean = x.mean(0)
+        # Randomised, for features can be thousands wide; ten axes more than wanted make the wanted ones exact enough.
+        _, _, axes = torch.pca_lowrank(x, q=min(d + 10, *x.shape), center=True, niter=4)
+        axes = axes[:, :d]
+        # The sign of an axis is arbitrary: fix it, so that equal data give equal coordinates.
+        return Projection(mean, axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign())
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Coordinates ``(N, d)`` of the points ``(N, D)``."""
+        return (x.to(self.mean.dtype) - self.mean) @ self.axes
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    r"""Points divided among ``K`` fixed slots, with what is known of each slot.
+
+    Args:
+        labels: ``(N,)`` int64 slots in ``[0, K)``.
+        log_weights: ``(K,)``, -inf where a slot is empty.
+        components: a batch of ``K`` distributions.
+        memory: what the clusterer needs to go on; each tensor is a scalar or has the leading axis ``K``, so that it can
+            follow when slots are reordered.
+        projection: how wide features were reduced before they were clustered; ``predict`` and the densities apply it.
+
+    Raises:
+        ValueError: if a label lies outside the slots, or lengths do not match.
+
+    Example:
+        >>> x = torch.tensor([[0.0], [0.2], [5.0]])
+        >>> p = Partition.from_labels(x, torch.tensor([0, 0, 2]), capacity=4)
+        >>> p.counts, p.predict(torch.tensor([[4.0]]))
+        (tensor([2, 0, 1, 0]), tensor([2]))
+    """
+
+    labels: Tensor
+    log_weights: Tensor
+    components: Components
+    memory: dict[str, Tensor] = field(default_factory=dict)
+    projection: Projection | None = None
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels, len(self.log_weights))
+        if len(self.components.mean) != self.capacity:
+            raise ValueError(
+                f"components holds {len(self.components.mean)} slots, log_weights {self.capacity}: pass as many"
+            )
+        for name, tensor in self.memory.items():
+            if tensor.ndim and len(tensor) != self.capacity:
+                raise ValueError(f"memory[{name!r}] must be a scalar or have {self.capacity} rows, got {len(tensor)}")
+
+    @classmethod
+    def from_labels(cls, x: Tensor, labels: Tensor, capacity: int) -> "Partition":
+        r"""A partition with empirical moments, for labels that come without a model.
+
+        The weights are the shares :math:`n_k / N`; the components are centroids :math:`\mu_k = \bar x_k` with the
+        pooled variance :math:`\sigma^2 = \frac{1}{ND} \sum_i \|x_i - \mu_{z_i}\|^2`, so ``predict`` goes to the nearest
+        centroid. Empty slots sit at the mean of the data with weight 0.
+
+        Args:
+            x: points ``(N, D)``.
+            labels: ``(N,)`` slots in ``[0, capacity)``.
+            capacity: the number of slots.
+        """
+        check_labels(labels, capacity, len(x))
+        counts = torch.bincount(labels, minlength=capacity).to(x.dtype)
+        sums = x.new_zeros(capacity, x.shape[1]).index_add_(0, labels, x)
+        mean = torch.where(counts[:, None] > 0, sums / counts[:, None], x.mean(0))
+        variance = ((x - mean[labels]) ** 2).mean()
+        # Points that all sit on their centroids have no spread: any positive variance then names the same clusters.
+        variance = torch.where(variance > 0, variance, torch.finfo(x.dtype).eps)
+        return cls(labels, (counts / len(x)).log(), Centroids(mean, variance.expand(capacity).clone()))
+
+    @property
+    def capacity(self) -> int:
+        """The number of slots ``K``."""
+        return len(self.log_weights)
+
+    @property
+    def counts(self) -> Tensor:
+        """Points in each slot, ``(K,)`` int64."""
+        return torch.bincount(self.labels, minlength=self.capacity)
+
+    @property
+    def active(self) -> Tensor:
+        """Which slots hold a point, ``(K,)`` bool."""
+        return self.counts > 0
+
+    def predict(self, x: Tensor) -> Tensor:
+        """The best slot ``(N,)`` of new points ``(N, D)``: highest posterior probability, or the nearest centroid."""
+        return self.components.assign(self._reduced(x), self.log_weights)
+
+    def responsibilities(self, x: Tensor) -> Tensor:
+        r"""Posterior probabilities ``(N, K)`` of the slots, :math:`\propto w_k \, p(x \mid k)`."""
+        return (self.components.log_prob(self._reduced(x)) + self.log_weights).softmax(1)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        r"""Log-density ``(N,)`` of the mixture, :math:`\log \sum_k w_k \, p(x \mid k)` (in the projection, if any)."""
+        return (self.components.log_prob(self._reduced(x)) + self.log_weights).logsumexp(1)
+
+    def sample(self, n: int) -> Tensor:
+        r"""Slots ``(n,)`` by frequency, :math:`p(k) = n_k / N`: the :math:`P_\pi` of SC-GAN, the beta of MIC-GAN."""
+        return torch.multinomial(self.counts.to(torch.float64), n, replacement=True)
+
+    def align_to(self, reference: "Partition") -> "Partition":
+        r"""The same partition with its slots named as in ``reference``, by the Hungarian method.
+
+        .. math:: \max_\rho \sum_c |\pi_c \cap \pi^{new}_{\rho(c)}|
+
+        Args:
+            reference: a partition of the same points with as many slots.
+
+        Raises:
+            ValueError: if points or slots differ in number.
+
+        References:
+            Liu et al., "Diverse Image Generation via Self-Conditioned GANs", 2020, Eq. 4.
+        """
+        if len(reference.labels) != len(self.labels) or reference.capacity != self.capacity:
+            raise ValueError(
+                f"reference must hold {len(self.labels)} points in {self.capacity} slots, got {len(reference.labels)} "
+                f"in {reference.capacity}: align partitions of the same points by clusterers of one capacity"
+            )
+        K = self.capacity
+        overlap = torch.bincount(reference.labels * K + self.labels, minlength=K * K).view(K, K)
+        # Among equal overlaps a slot keeps its own number: half a point cannot outweigh a whole one.
+        preference = overlap + torch.eye(K, dtype=torch.float64, device=overlap.device) / (2 * K)
+        _, order = linear_sum_assignment(preference.cpu().numpy(), maximize=True)
+        order = torch.as_tensor(order, device=self.labels.device)
+        return replace(
+            self,
+            labels=order.argsort()[self.labels],
+            log_weights=self.log_weights[order],
+            components=self.components.permute(order),
+            memory={name: tensor[order] if tensor.ndim else tensor for name, tensor in self.memory.items()},
+        )
+
+    def _reduced(self, x: Tensor) -> Tensor:
+        return x if self.projection is None else self.projection(x)
+
+
+def check_labels(labels: Tensor, capacity: int, points: int | None = None) -> None:
+    """Raise a ``ValueError`` unless ``labels`` are int64 slots in ``[0, capacity)``, one for each of ``points``."""
+    if not isinstance(capacity, int) or capacity < 1:
+        raise ValueError(f"capacity must be a whole number of at least 1, got {capacity}: pass the number of slots")
+    if labels.dtype != torch.int64 or labels.ndim != 1:
+        raise ValueError(
+            f"labels must be a vector of int64 slots, got {labels.dtype} of shape {tuple(labels.shape)}: "
+            "convert with labels.long() and flatten"
+        )
+    if points is not None and len(labels) != points:
+        raise ValueError(f"labels has {len(labels)} entries for {points} points: pass one label for each point")
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < capacity):
+        raise ValueError(
+            f"labels must lie in the slots [0, {capacity}), got {int(labels.min())}..{int(labels.max())}: "
+            "renumber them or raise capacity"
+        )
+
+
+def check_points(x: Tensor) -> Tensor:
+    """The points as a float tensor ``(N, D)``; raises a ``ValueError`` unless there are some and all are finite."""
+    x = torch.as_tensor(x)
+    if x.ndim != 2 or not x.shape[1]:
+        raise ValueError(
+            f"x must have shape (N, D) with D >= 1, got {tuple(x.shape)}: flatten images with x.flatten(1)"
+        )
+    if not len(x):
+        raise ValueError("x holds no points: pass at least one row")
+    x = x if x.is_floating_point() else x.to(torch.float64)
+    if not math.isfinite(float(x.sum())) and not bool(x.isfinite().all()):
+        row = int((~x.isfinite()).any(1).nonzero()[0])
+        raise ValueError(f"x must be finite, got {x[row].tolist()[:4]} in row {row}: drop or repair such rows")
+    return x

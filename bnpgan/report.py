@@ -1,0 +1,93 @@
+"""What a run shows to people: pictures and scores."""
+
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from sklearn.cluster import KMeans as ReferenceKMeans
+from torch import Tensor
+
+from bnpgan import metrics, plotting
+from bnpgan.run import Run, embed
+
+__all__ = ["baselines", "evaluate", "pictures", "table"]
+
+COLUMNS = 8  # generated, and real, images of each cluster
+
+
+def pictures(run: Run, images: Tensor, out: Path) -> None:
+    """Write ``samples.png``, generated beside real data of each cluster, and ``clusters.png``, the features in 2-D.
+
+    Clusters that hold less than 1 % of the data are left out of ``samples.png``; the rest come heaviest first.
+    """
+    counts = run.partition.counts
+    heavy = counts.argsort(descending=True).tolist()
+    heavy = [k for k in heavy if counts[k] >= 0.01 * len(images)]
+    if images.ndim == 4:
+        real = [images[run.partition.labels == k][:COLUMNS] for k in heavy]
+        fake = [run.sample(COLUMNS, cluster=k) for k in heavy]
+        titles = [f"cluster {k}, {counts[k] / len(images):.0%}" for k in heavy]
+        figure = plotting.cluster_grid(real, fake, titles)
+    else:
+        shown = min(len(images), 5000)
+        c = run.partition.sample(shown)
+        labels, points, made = run.partition.labels[:shown], images[:shown], run.generate(c)
+        figure = plotting.cluster_scatter(
+            [_plane(points[labels == k]) for k in heavy], [_plane(made[c == k]) for k in heavy], heavy
+        )
+    plotting.save(figure, out / "samples.png")
+    features = embed(run.gan.features, run.gan, images)
+    axes = plotting.embedding(features, run.partition.labels, Figure(figsize=(6, 6)).subplots())
+    plotting.save(axes, out / "clusters.png")
+
+
+def evaluate(run: Run, truth: Tensor | None) -> dict[str, float]:
+    """Scores of a run: of its clusters against the classes ``truth`` ``(N,)``, where there are any, and its speed.
+
+    Returns:
+        ``clusters`` (holding at least 1 % of the data), ``nmi``, ``ari``, ``purity``, ``top_purity`` and ``top_mass``
+        (the largest clusters, as many as there are classes), ``accuracy``, ``images_per_second`` of training, and
+        ``clustering_share``, the share of training time that went into clustering.
+    """
+    labels = run.partition.labels
+    scores = {"clusters": metrics.large_clusters(labels)} if truth is None else metrics.clustering(labels, truth)
+    last = run.history[-1]
+    speed = last["step"] * run.gan.schedule.batch / last["seconds"]
+    return {**scores, "images_per_second": speed, "clustering_share": last["clustering_seconds"] / last["seconds"]}
+
+
+def baselines(x: Tensor, truth: Tensor) -> dict[str, dict[str, float]]:
+    """Scores of scikit-learn's k-means on the data themselves, with the number of classes and with twice that."""
+    classes = len(truth.unique())
+    return {
+        f"k-means on the data, K={k}": metrics.clustering(
+            ReferenceKMeans(k, n_init=10, random_state=0).fit_predict(x.flatten(1).numpy()), truth
+        )
+        for k in (classes, 2 * classes)
+    }
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """Scores side by side, a line for each entry of ``rows``."""
+    columns: dict[str, tuple[str, str]] = {
+        "clusters": ("clusters", "d"),
+        "nmi": ("NMI", ".3f"),
+        "ari": ("ARI", ".3f"),
+        "purity": ("purity", ".3f"),
+        "top_purity": ("top purity", ".3f"),
+        "top_mass": ("its mass", ".3f"),
+        "images_per_second": ("images/s", ",.0f"),
+        "clustering_share": ("clustering", ".1%"),
+    }
+    shown = {key: value for key, value in columns.items() if any(key in row for row in rows.values())}
+    width = max(len(name) for name in rows)
+    lines = [" " * width + "".join(f"{title:>12}" for title, _ in shown.values())]
+    for name, row in rows.items():
+        cells = (format(row[key], form) if key in row else "" for key, (_, form) in shown.items())
+        lines.append(f"{name:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
+    return "\n".join(lines)
+
+
+def _plane(x: Tensor) -> Tensor:
+    # The first two coordinates; a line is drawn as a plane without height.
+    return x[:, :2] if x.shape[1] > 1 else torch.cat([x, torch.zeros_like(x)], 1)

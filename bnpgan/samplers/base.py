@@ -1,0 +1,111 @@
+"""The two interfaces of the sampler layer, and the little that all samplers share."""
+
+from abc import ABC, abstractmethod
+from typing import final
+
+import torch
+from torch import Tensor
+
+from bnpgan.components.base import Component
+from bnpgan.partition import Partition, check_labels, check_points
+from bnpgan.priors import Prior
+
+__all__ = ["Clusterer", "Sampler"]
+
+
+class Clusterer(ABC):
+    """Anything that divides points among ``capacity`` slots; a frozen dataclass of hyper-parameters, never of data.
+
+    Attributes:
+        capacity: the number of slots.
+        max_dim: features wider than this are reduced by PCA before they come here; ``None``: never.
+        max_points: the training loop clusters a fixed random subset of at most so many images and predicts the rest;
+            ``None``: all.
+
+    A clusterer that can follow mini-batches also has ``update(partition, x, index) -> Partition``, called at each
+    training step with the features ``x`` ``(B, D)`` of the images ``index`` ``(B,)``.
+    """
+
+    capacity: int
+    max_dim: int | None = None
+    max_points: int | None = None
+
+    @abstractmethod
+    def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
+        """Partition the points ``(N, D)``, starting from ``labels`` ``(N,)`` where they are given."""
+
+
+class Sampler(Clusterer):
+    r"""A Markov chain on label vectors whose invariant law is :math:`p(z \mid x) \propto p(z) \prod_k m(x_{z = k})`.
+
+    The label vector is the whole state: ``step`` draws all else anew from its exact conditional given the labels. A new
+    sampler gives ``init``, ``step`` and ``log_prior``, and has the fields ``component``, ``capacity`` and ``sweeps``.
+    """
+
+    component: Component
+    sweeps: int
+
+    @abstractmethod
+    def init(self, x: Tensor) -> Tensor:
+        """Labels ``(N,)`` to start a chain from."""
+
+    @abstractmethod
+    def step(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The labels ``(N,)`` one sweep on; the inputs are left as they are."""
+
+    @abstractmethod
+    def log_prior(self, labels: Tensor) -> Tensor:
+        """Log-probability ``()`` of this label vector under the sampler's own, capped or truncated, law."""
+
+    @final
+    def log_joint(self, x: Tensor, labels: Tensor) -> Tensor:
+        r"""The value ``()`` that a trace shows, :math:`\log p(z) + \sum_k \log m(x_{z = k})`."""
+        x, labels = check_state(x, labels, self.capacity)
+        return (
+            self.log_prior(labels) + self.component.log_marginal(self.component.stats(x, labels, self.capacity)).sum()
+        )
+
+    @final
+    def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
+        """Take ``sweeps`` steps from ``labels`` (``init`` where they are not given) and partition by the last labels.
+
+        The components are at their posterior means given the labels, the weights are the shares :math:`n_k / N`.
+        """
+        labels = self.init(x) if labels is None else labels
+        x, labels = check_state(x, labels, self.capacity)
+        for _ in range(self.sweeps):
+            labels = self.step(x, labels)
+        stats = self.component.stats(x, labels, self.capacity)
+        return Partition(labels, (stats.n / len(x)).log(), self.component.posterior_mean(stats))
+
+
+def check_state(x: Tensor, labels: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
+    """The points in float64 and the labels on their device; raises a ``ValueError`` where either is not valid."""
+    x = check_points(x).to(torch.float64)
+    labels = torch.as_tensor(labels, device=x.device)
+    check_labels(labels, capacity, len(x))
+    return x, labels
+
+
+def check_chain(capacity: int, sweeps: int) -> None:
+    """Raise a ``ValueError`` unless there is a slot, and a number of sweeps that is not negative."""
+    check_labels(torch.empty(0, dtype=torch.int64), capacity)
+    if not isinstance(sweeps, int) or sweeps < 0:
+        raise ValueError(f"sweeps must be a whole number of at least 0, got {sweeps}: pass e.g. 50")
+
+
+def log_prior_of_slots(prior: Prior, labels: Tensor, capacity: int) -> Tensor:
+    r"""Log-law ``()`` of labels whose new clusters take an empty slot at random, :math:`EPPF(z) \, (C - K)! / C!`.
+
+    It is the prior's own law given :math:`K \le C`, up to a constant.
+    """
+    counts = torch.bincount(labels, minlength=capacity)
+    empty = (counts == 0).sum().to(torch.float64)
+    return prior.log_eppf(counts) + torch.lgamma(empty + 1) - torch.lgamma(empty.new_tensor(capacity + 1.0))
+
+
+def categorical(logits: Tensor) -> Tensor:
+    """One draw ``(N,)`` from each row of unnormalised log-probabilities ``(N, K)``, by inversion."""
+    cumulative = logits.softmax(1).cumsum(1)
+    u = torch.rand(len(logits), 1, dtype=logits.dtype, device=logits.device) * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, u, right=True).squeeze(1)

@@ -1,0 +1,88 @@
+"""Collapsed Gibbs sampling in the Chinese restaurant (Neal 2000, algorithm 3)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bnpgan.components.base import Component
+from bnpgan.partition import check_points
+from bnpgan.priors import Prior
+from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
+
+__all__ = ["CRPGibbs"]
+
+
+@dataclass(frozen=True, eq=False)
+class CRPGibbs(Sampler):
+    r"""Collapsed Gibbs sampler: parameters are integrated out, points move one at a time.
+
+    .. math:: p(z_i = k \mid z_{-i}, x) \propto p(k \mid n_{-i}) \; p(x_i \mid x_j : z_j = k, j \ne i)
+
+    where the prior predictive :math:`p(k \mid n)` shares the mass of a new cluster among the empty slots, which makes
+    the law of the labels :math:`EPPF(z) (C - K)! / C!`: the prior's own, given :math:`K \le C`. The sweep is serial and
+    runs on the CPU; the labels come back on the device of ``x``.
+
+    Args:
+        prior: how counts become probabilities.
+        component: a conjugate family.
+        capacity: the number of slots ``C``; choose it above any number of clusters that you expect.
+        sweeps: steps that ``fit`` takes.
+        max_dim, max_points: see :class:`~bnpgan.samplers.base.Clusterer`.
+
+    Raises:
+        ValueError: if ``capacity`` is below 1 or ``sweeps`` below 0; from methods, if points or labels are not valid.
+
+    Example:
+        >>> from bnpgan.components import NormalInverseWishart
+        >>> from bnpgan.priors import DirichletProcess
+        >>> x = torch.tensor([[0.0], [0.1], [0.2], [9.0], [9.1]])
+        >>> CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(scale=0.1), capacity=9).fit(x).active.sum()
+        tensor(2)
+
+    References:
+        Neal, "Markov chain sampling methods for Dirichlet process mixture models", 2000, algorithm 3 (Eq. 3.7).
+    """
+
+    prior: Prior
+    component: Component
+    capacity: int = 20
+    sweeps: int = 20
+    max_dim: int | None = 32
+    max_points: int | None = None
+
+    def __post_init__(self) -> None:
+        check_chain(self.capacity, self.sweeps)
+
+    def init(self, x: Tensor) -> Tensor:
+        """Seat the points ``(N, D)`` one after another, each by its conditional given those before it: ``(N,)``."""
+        x = check_points(x).to(torch.float64)
+        nobody = torch.full((len(x),), -1, device=x.device)
+        return self._sweep(x, nobody)
+
+    def step(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Take each point out and seat it again, once for all ``(N,)`` of them in order."""
+        x, labels = check_state(x, labels, self.capacity)
+        return self._sweep(x, labels)
+
+    def log_prior(self, labels: Tensor) -> Tensor:
+        r""":math:`\log EPPF(z) + \log (C - K)! / C!`, ``()``."""
+        return log_prior_of_slots(self.prior, labels, self.capacity)
+
+    def _sweep(self, x: Tensor, labels: Tensor) -> Tensor:
+        device, x, labels = x.device, x.cpu(), labels.cpu().clone()
+        seated = labels >= 0
+        one_hot = torch.zeros(len(x), self.capacity, dtype=x.dtype)
+        one_hot[seated, labels[seated]] = 1
+        stats, counts = self.component.soft_stats(x, one_hot), one_hot.sum(0).long()
+        gumbel = -torch.empty_like(one_hot).exponential_().log()  # argmax(log p + gumbel) is a draw from p
+        for i, k in enumerate(labels.tolist()):
+            if k >= 0:
+                counts[k] -= 1
+                self.component.add_(stats, k, x[i], sign=-1)
+            log_p = self.prior.log_predictive(counts) + self.component.log_predictive(stats, x[i])
+            k = int((log_p + gumbel[i]).argmax())
+            counts[k] += 1
+            self.component.add_(stats, k, x[i])
+            labels[i] = k
+        return labels.to(device)

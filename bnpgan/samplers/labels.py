@@ -1,0 +1,79 @@
+"""Labels that come from elsewhere, or from nowhere: class-conditional and random-label GANs need no special case."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from bnpgan.partition import Partition, check_labels, check_points
+from bnpgan.samplers.base import Clusterer
+
+__all__ = ["FixedLabels", "RandomLabels"]
+
+
+@dataclass(frozen=True)
+class RandomLabels(Clusterer):
+    """A fresh uniform slot for each point; the control that shows what conditioning alone is worth.
+
+    Args:
+        capacity: the number of slots.
+
+    Raises:
+        ValueError: if ``capacity`` is below 1.
+
+    Example:
+        >>> RandomLabels(3).fit(torch.zeros(5, 2)).labels.shape
+        torch.Size([5])
+
+    References:
+        Liu et al., "Diverse Image Generation via Self-Conditioned GANs", 2020, Table 1 ("Random Labels").
+    """
+
+    capacity: int
+
+    def __post_init__(self) -> None:
+        check_labels(torch.empty(0, dtype=torch.int64), self.capacity)
+
+    def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
+        """New labels for all points, whatever they were."""
+        x = check_points(x)
+        return Partition.from_labels(x, torch.randint(self.capacity, (len(x),), device=x.device), self.capacity)
+
+    def update(self, partition: Partition, x: Tensor, index: Tensor) -> Partition:
+        """New labels for the points ``index`` ``(B,)`` of the mini-batch: the paper redraws at every step."""
+        labels = partition.labels.clone()
+        labels[index] = torch.randint(self.capacity, (len(index),), device=labels.device)
+        return replace(partition, labels=labels)
+
+
+@dataclass(frozen=True, eq=False)
+class FixedLabels(Clusterer):
+    """Labels known beforehand, e.g. classes; new points go to the nearest class mean.
+
+    Args:
+        labels: ``(N,)`` slots, for exactly the points that are fitted.
+        capacity: the number of slots; ``None``: one more than the largest label.
+
+    Raises:
+        ValueError: if a label lies outside the slots, or there is not one for each point.
+
+    Example:
+        >>> FixedLabels(torch.tensor([0, 2])).fit(torch.zeros(2, 1)).counts
+        tensor([1, 0, 1])
+    """
+
+    labels: Tensor
+    capacity: int = None  # type: ignore[assignment]  # set below
+
+    def __post_init__(self) -> None:
+        labels = torch.as_tensor(self.labels)
+        labels = labels if labels.is_floating_point() else labels.long()
+        if self.capacity is None:
+            object.__setattr__(self, "capacity", int(labels.max()) + 1 if labels.numel() else 1)
+        check_labels(labels, self.capacity)
+        object.__setattr__(self, "labels", labels)
+
+    def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
+        """The given labels; a warm start is ignored."""
+        x = check_points(x)
+        return Partition.from_labels(x, self.labels.to(x.device), self.capacity)

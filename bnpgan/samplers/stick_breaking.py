@@ -1,0 +1,72 @@
+"""Truncated stick-breaking with blocked Gibbs sampling (Ishwaran and James 2001)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bnpgan.components.base import Component
+from bnpgan.partition import check_points
+from bnpgan.priors import Prior
+from bnpgan.samplers.base import Sampler, categorical, check_chain, check_state
+from bnpgan.samplers.kmeans import seeded_labels
+
+__all__ = ["StickBreaking"]
+
+
+@dataclass(frozen=True, eq=False)
+class StickBreaking(Sampler):
+    r"""Blocked Gibbs sampler: given weights and parameters, all points move at once.
+
+    .. math:: w \sim p(w \mid n), \quad \theta_k \sim p(\theta \mid x_{z = k}), \quad
+        p(z_i = k) \propto w_k \, p(x_i \mid \theta_k)
+
+    The weights follow the prior's truncated law (sticks with :math:`v_C = 1` for the Dirichlet and Pitman-Yor
+    processes), which depends on the order of the slots. A sweep is a few matrix products, on the device of ``x``.
+
+    Args:
+        prior: how counts become weights.
+        component: a conjugate family.
+        capacity: the truncation ``C``.
+        sweeps: steps that ``fit`` takes.
+        max_dim, max_points: see :class:`~bnpgan.samplers.base.Clusterer`.
+
+    Raises:
+        ValueError: if ``capacity`` is below 1 or ``sweeps`` below 0; from methods, if points or labels are not valid.
+
+    Example:
+        >>> from bnpgan.components import NormalInverseWishart
+        >>> from bnpgan.priors import PitmanYor
+        >>> x = torch.tensor([[0.0], [0.1], [0.2], [9.0], [9.1]])
+        >>> p = StickBreaking(PitmanYor(1.0, 0.3), NormalInverseWishart(scale=0.1), capacity=9).fit(x)
+        >>> bool(p.labels[0] == p.labels[1]), bool(p.labels[0] == p.labels[3])
+        (True, False)
+
+    References:
+        Ishwaran and James, "Gibbs sampling methods for stick-breaking priors", 2001, section 5.2.
+    """
+
+    prior: Prior
+    component: Component
+    capacity: int = 20
+    sweeps: int = 100
+    max_dim: int | None = 32
+    max_points: int | None = None
+
+    def __post_init__(self) -> None:
+        check_chain(self.capacity, self.sweeps)
+
+    def init(self, x: Tensor) -> Tensor:
+        """Labels ``(N,)`` by the nearest k-means++ seed: from one cluster a blocked sweep does not find its way."""
+        return seeded_labels(check_points(x).to(torch.float64), self.capacity)
+
+    def step(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Draw weights and parameters given the labels, then all labels ``(N,)`` given those."""
+        x, labels = check_state(x, labels, self.capacity)
+        stats = self.component.stats(x, labels, self.capacity)
+        log_weights = self.prior.sample_log_weights(torch.bincount(labels, minlength=self.capacity))
+        return categorical(log_weights + self.component.posterior_sample(stats).log_prob(x))
+
+    def log_prior(self, labels: Tensor) -> Tensor:
+        r""":math:`\log E[\prod_k w_k^{n_k}]` under the truncated weights, ``()``."""
+        return self.prior.log_marginal(torch.bincount(labels, minlength=self.capacity))

@@ -1,0 +1,127 @@
+"""One training loop for every mixture GAN."""
+
+import zlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from bnpgan.checkpoint import RunDirectory
+from bnpgan.loop import Training, own_randomness
+from bnpgan.mixture import MixtureGAN, Schedule
+from bnpgan.run import Run
+
+__all__ = ["MixtureGAN", "Schedule", "load", "train"]
+
+
+def train(
+    gan: MixtureGAN,
+    x: Tensor,
+    *,
+    steps: int,
+    out: str | Path | None = None,
+    device: str | torch.device | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+    data: str | None = None,
+) -> Run:
+    r"""Train a mixture GAN on images or points.
+
+    Each step draws a batch of real images ``x_i``, with their slots :math:`c_i`, makes one fake of the same slot for
+    each, and takes one step of the discriminator and one of the generator. Before the steps that the schedule names,
+    all images are clustered anew in the features of the moment, from the old labels. The parts are copied and the
+    caller's random generator is left as it was: all draws follow ``seed``.
+
+    If the effective number of clusters, the exponential of the entropy of their sizes, falls below half of what it was,
+    the new partition is not taken and the old one stays for one round; the next one is taken whatever it finds. A
+    warning and ``"kept": true`` in the row of ``stats.jsonl`` say so.
+
+    Args:
+        gan: the parts.
+        x: images ``(N, C, H, W)`` in [-1, 1], or points ``(N, D)``.
+        steps: train until this many steps have been taken in all.
+        out: a directory for ``config.json``, ``stats.jsonl``, ``checkpoint.safetensors``, ``partition.safetensors``,
+            ``samples.png`` and ``clusters.png``; ``None`` writes nothing.
+        device: where to train; ``None``: the GPU if there is one.
+        seed: of everything that training draws.
+        resume: go on from the checkpoint in ``out``; on a CPU the result is that of an uninterrupted run, bit for bit.
+        overwrite: replace the run in ``out``; without it a directory that holds anything is an error.
+        progress: show a bar.
+        data: name or path of the data, noted in ``config.json`` so that ``bnpgan evaluate`` finds them again.
+
+    Returns:
+        The run: its weights, partition and history, and methods to sample.
+
+    Raises:
+        ValueError: if ``x`` or ``steps`` is not valid, the generator makes another shape, ``out`` holds something or
+            does not match what is resumed, or a loss is no longer finite.
+    """
+    images = _check(x, steps).to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    config = {"recipe": gan.recipe, "data": data, "points": len(images), "shape": list(images.shape[1:])}
+    config |= {"checksum": zlib.crc32(images.cpu().numpy().tobytes()), "seed": seed, "steps": steps}
+    training = Training(gan, images, seed)
+    directory = RunDirectory.open(out, config, resume=resume, overwrite=overwrite) if out is not None else None
+    with own_randomness(images, seed):
+        if directory is not None and resume:
+            directory.restore(training)
+        with tqdm(total=steps, initial=training.step, disable=not progress, unit="step", smoothing=0.05) as bar:
+            while training.step < steps:
+                training.advance()
+                bar.update()
+                ends = training.step == steps
+                if training.step % gan.schedule.log == 0 or ends:
+                    training.check("" if directory is None else directory.last_good())
+                    row = training.measure()
+                    bar.set_postfix_str(f"{row['clusters']} clusters, D {row['loss_d']:.2f}, G {row['loss_g']:.2f}")
+                    if directory is not None:
+                        directory.log(row)
+                if directory is not None and (training.step % gan.schedule.save == 0 or ends):
+                    training.check(directory.last_good())
+                    directory.save(training)
+        run = training.run(config)
+        if directory is not None:
+            directory.finish(run, images)
+    return run
+
+
+def load(directory: str | Path, gan: MixtureGAN | None = None, device: str | torch.device = "cpu") -> Run:
+    """Load a run that ``train`` wrote.
+
+    Args:
+        directory: the ``out`` of ``train``.
+        gan: the parts, for a run that was composed by hand; a recipe is built again from its own arguments.
+        device: where to put it.
+
+    Raises:
+        ValueError: if files are missing, damaged or of another GAN, or the parts are needed and not given.
+    """
+    run_directory = RunDirectory.existing(directory)
+    config = run_directory.config
+    if gan is None:
+        if config["recipe"] is None:
+            raise ValueError(f"{directory} holds a GAN that was composed by hand: pass the same parts to load as gan")
+        from bnpgan import recipes  # the one import against the direction: a saved run names its recipe
+
+        gan = recipes.build(config["recipe"])
+    training = Training(gan, torch.zeros(1, *config["shape"], device=torch.device(device)), config["seed"])
+    run_directory.restore(training, randomness=False)
+    partition = run_directory.partition(training.gan.features, device)
+    return training.run(config, partition)
+
+
+def _check(x: Tensor, steps: int) -> Tensor:
+    x = torch.as_tensor(x)
+    if x.ndim not in (2, 4) or not len(x):
+        raise ValueError(f"x must hold points (N, D) or images (N, C, H, W), got shape {tuple(x.shape)}: reshape it")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be floating point, got {x.dtype}: scale images to [-1, 1], e.g. x / 127.5 - 1")
+    if not bool(x.isfinite().all()):
+        raise ValueError("x must be finite, got NaN or infinite values: drop or repair such images")
+    if x.ndim == 4 and float(x.abs().max()) > 1:
+        raise ValueError(f"x must lie in [-1, 1], got {float(x.min()):g}..{float(x.max()):g}: use e.g. x / 127.5 - 1")
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}: pass the number of training steps in all")
+    return x.to(torch.float32)

@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from bnpgan.models import Discriminator, MaskedHead, MLPTrunk, ScalarHead
+
+IN_DIM, CAPACITY = 6, 4
+
+
+def test_masked_head_takes_the_row_of_the_linear_layer():
+    head, h, c = MaskedHead(IN_DIM, CAPACITY), torch.randn(5, IN_DIM), torch.tensor([3, 0, 2, 2, 1])
+    assert head.linear.weight.shape == (CAPACITY + 1, IN_DIM)
+    expected = torch.stack([h[i] @ head.linear.weight[k] + head.linear.bias[k] for i, k in enumerate(c.tolist())])
+    torch.testing.assert_close(head(h, c), expected)
+
+
+def test_masked_head_without_a_condition_takes_the_last_row():
+    head, h = MaskedHead(IN_DIM, CAPACITY), torch.randn(5, IN_DIM)
+    torch.testing.assert_close(head(h, None), h @ head.linear.weight[-1] + head.linear.bias[-1])
+
+
+def test_masked_head_trains_the_used_rows_only():
+    head, h = MaskedHead(IN_DIM, CAPACITY), torch.randn(3, IN_DIM)
+    head(h, torch.tensor([1, 3, 1])).sum().backward()
+    assert head.linear.bias.grad.tolist() == [0, 2, 0, 1, 0]
+    assert (head.linear.weight.grad != 0).any(dim=1).tolist() == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize("slot", [-1, CAPACITY])
+def test_a_slot_out_of_range_never_reads_another_logit(slot):
+    # Slot `capacity` has a column in the linear layer: the unconditional one.
+    with pytest.raises((IndexError, RuntimeError)):
+        MaskedHead(IN_DIM, CAPACITY)(torch.randn(1, IN_DIM), torch.tensor([slot]))
+
+
+@pytest.mark.parametrize(
+    "c", [torch.zeros(5), torch.zeros(5, CAPACITY), torch.zeros(4, dtype=torch.int64)], ids=lambda c: f"{c.shape}"
+)
+def test_masked_head_refuses_all_but_one_slot_per_image(c):
+    with pytest.raises(ValueError, match=r"^c: got shape .*one int64 slot for each of the 5 images"):
+        MaskedHead(IN_DIM, CAPACITY)(torch.randn(5, IN_DIM), c)
+
+
+def test_scalar_head_is_linear_and_ignores_the_condition():
+    head, h = ScalarHead(IN_DIM), torch.randn(5, IN_DIM)
+    torch.testing.assert_close(head(h, None), h @ head.linear.weight[0] + head.linear.bias[0])
+    assert torch.equal(head(h, torch.tensor([0, 1, 2, 3, 0])), head(h, None))
+
+
+def test_discriminator_is_its_head_on_its_features():
+    trunk, head = MLPTrunk((2,), widths=(8, IN_DIM)), MaskedHead(IN_DIM, CAPACITY)
+    discriminator, x, c = Discriminator(trunk, head), torch.randn(5, 2), torch.tensor([3, 0, 2, 2, 1])
+    assert torch.equal(discriminator.features(x), trunk(x))
+    assert torch.equal(discriminator(x, c), head(trunk(x), c))
+    assert torch.equal(discriminator(x), head(trunk(x), None))

@@ -1,0 +1,146 @@
+"""Scores against values worked out by hand, and exact samples against the laws of their norms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bnpgan import data, metrics
+
+# Clusters of 4, 3, 2 and 1 images; classes 0, 1, 2 have 4, 4 and 2.
+LABELS = [7, 7, 7, 7, 2, 2, 2, 9, 9, 4]
+TRUTH = [0, 0, 0, 1, 1, 1, 2, 0, 2, 1]
+
+
+def test_purity_and_its_inverse_are_not_swapped():
+    assert metrics.purity(LABELS, TRUTH) == pytest.approx((3 + 2 + 1 + 1) / 10)
+    assert metrics.purity(TRUTH, LABELS) == pytest.approx((3 + 2 + 1) / 10)
+
+
+def test_splitting_clusters_cannot_lower_purity():
+    assert metrics.purity(range(10), TRUTH) == 1.0
+    assert metrics.purity([0] * 10, TRUTH) == 0.4
+
+
+@pytest.mark.parametrize(("n", "pure", "mass"), [(1, 3 / 4, 0.4), (2, 5 / 7, 0.7), (3, 6 / 9, 0.9), (9, 7 / 10, 1.0)])
+def test_top_purity_divides_by_the_images_it_kept(n, pure, mass):
+    assert metrics.top_purity(LABELS, TRUTH, n) == (pytest.approx(pure), pytest.approx(mass))
+
+
+def test_nmi_uses_the_arithmetic_mean():
+    labels, truth = [0, 0, 1, 2], [0, 0, 1, 1]
+    # H(labels) = 1.5 bits, H(truth) = 1 bit, and truth is a function of labels: I = 1 bit.
+    assert metrics.nmi(labels, truth) == pytest.approx(2 * 1 / 2.5)
+
+
+def test_ari_by_counting_pairs():
+    # Pairs together in both: 3 + 1 + 0 + 0 = 4; in labels 6 + 3 + 1 = 10; in truth 6 + 6 + 1 = 13; of 45.
+    expected = 10 * 13 / 45
+    assert metrics.ari(LABELS, TRUTH) == pytest.approx((4 - expected) / ((10 + 13) / 2 - expected))
+
+
+def test_matched_accuracy_gives_each_class_one_cluster():
+    # 7 -> 0 (3), 2 -> 1 (2), 9 -> 2 (1); cluster 4 is left over.
+    assert metrics.matched_accuracy(LABELS, TRUTH) == pytest.approx(0.6)
+    # A greedy match would take 0 -> 0 (3) and be left with 1 -> 1 (0).
+    assert metrics.matched_accuracy([0] * 5 + [1] * 2, [0, 0, 0, 1, 1, 0, 0]) == pytest.approx(4 / 7)
+
+
+def test_large_clusters_counts_the_boundary():
+    labels = [0] * 93 + [1] * 7
+    assert metrics.large_clusters(labels, share=0.07) == 2
+    assert metrics.large_clusters(labels, share=0.071) == 1
+    assert metrics.large_clusters([0] * 199 + [1]) == 1
+
+
+def test_clustering_collects_plain_numbers():
+    scores = metrics.clustering(torch.tensor(LABELS), np.array(TRUTH))
+    assert scores == {
+        "clusters": 4,
+        "nmi": metrics.nmi(LABELS, TRUTH),
+        "ari": metrics.ari(LABELS, TRUTH),
+        "purity": 0.7,
+        "top_purity": pytest.approx(6 / 9),
+        "top_mass": 0.9,
+        "accuracy": 0.6,
+    }
+    assert {type(score) for score in scores.values()} == {int, float}
+
+
+@pytest.mark.parametrize(
+    ("labels", "truth", "message"),
+    [
+        ([0, 1], [0, 1, 1], "labels has 2 entries and truth 3: pass"),
+        ([], [], r"labels has shape \(0,\): pass"),
+        ([[0], [1]], [0, 1], r"labels has shape \(2, 1\): pass"),
+        ([0, 1], [0.0, 1.0], "truth has dtype float64: pass integer"),
+        (torch.tensor([True, False]), [0, 1], "labels has dtype bool: pass integer"),
+    ],
+)
+@pytest.mark.parametrize(
+    "score", [metrics.purity, metrics.nmi, metrics.ari, metrics.matched_accuracy, metrics.clustering]
+)
+def test_scores_name_what_does_not_fit(score, labels, truth, message):
+    with pytest.raises(ValueError, match=message):
+        score(labels, truth)
+
+
+def test_other_arguments_are_checked():
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        metrics.top_purity(LABELS, TRUTH, 0)
+    with pytest.raises(ValueError, match="labels has shape"):
+        metrics.large_clusters([])
+
+
+@pytest.mark.parametrize(
+    ("draw", "means", "std"), [(data.ring, data.ring_means(), 0.01), (data.grid, data.grid_means(), 0.05)]
+)
+def test_exact_samples_reach_their_ceiling(draw, means, std):
+    torch.manual_seed(0)
+    n = 50_000
+    x, _ = draw(n)
+    euclidean = 1 - math.exp(-4.5)  # Rayleigh: .9889
+    box = math.erf(3 / math.sqrt(2)) ** 2  # .9946
+    # Four standard errors of a share of 50,000.
+    assert metrics.modes(x, means, std)["quality"] == pytest.approx(euclidean, abs=4 * math.sqrt(0.0110 / n))
+    assert metrics.modes(x, means, std, box=True)["quality"] == pytest.approx(box, abs=4 * math.sqrt(0.0054 / n))
+    floor = (len(means) - 1) / (2 * n)
+    scores = metrics.modes(x, means, std)
+    assert scores["modes"] == len(means) and 0 < scores["reverse_kl"] < 4 * floor
+
+
+def test_a_point_in_the_corner_of_the_box_only():
+    corner = [[0.25, 0.25]]
+    assert metrics.modes(corner, [[0.0, 0.0]], std=0.1)["quality"] == 0.0
+    assert metrics.modes(corner, [[0.0, 0.0]], std=0.1, box=True) == {"modes": 1, "quality": 1.0, "reverse_kl": 0.0}
+
+
+def test_reverse_kl_counts_poor_points_and_empty_modes():
+    means = np.array([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+    samples = np.array([[0.0, 0.0], [0.1, 0.0], [1.5, 0.0], [4.0, 0.0]])
+    scores = metrics.modes(samples, means, std=0.1)
+    assert scores["modes"] == 2 and scores["quality"] == 0.75
+    assert scores["reverse_kl"] == pytest.approx(0.75 * math.log(0.75 * 3) + 0.25 * math.log(0.25 * 3))
+    assert metrics.modes(samples, means[:2], std=0.1, weights=[3, 1])["reverse_kl"] == pytest.approx(0.0)
+
+
+def test_one_mode_has_perfect_quality_and_the_largest_kl():
+    scores = metrics.modes(torch.zeros(10, 2), data.grid_means(), std=0.05)
+    assert scores == {"modes": 1, "quality": 1.0, "reverse_kl": pytest.approx(math.log(25))}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(samples=torch.zeros(0, 2)), r"samples \(0, 2\) and means \(8, 2\) do not fit"),
+        (dict(samples=torch.zeros(4, 3)), "do not fit: pass"),
+        (dict(samples=torch.zeros(4)), "do not fit: pass"),
+        (dict(samples=torch.full((4, 2), math.nan)), "samples holds NaN"),
+        (dict(samples=torch.zeros(4, 2), weights=[1.0]), "weights must be positive, one for each mean"),
+        (dict(samples=torch.zeros(4, 2), weights=[0.0] + [1.0] * 7), "weights must be positive"),
+    ],
+)
+def test_modes_names_what_does_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.modes(**arguments, means=data.ring_means(), std=0.01)
