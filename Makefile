@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PIP_FLAGS ?=
 BIN := .venv/bin
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1  # a worker for each core as it is
 
 .PHONY: setup demo test test-slow lint clean
 setup: .venv/ready
@@ -14,13 +15,13 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	$(BIN)/bnpgan train mic-gan --data digits --backbone mlp --steps 3000 --out runs/demo --overwrite --baselines
+	$(BIN)/bnpgan train mic-gan --data digits --backbone mlp --steps 4000 --out runs/demo --overwrite --baselines
 
 test: setup
-	$(BIN)/pytest -n auto
+	$(ONE_THREAD) $(BIN)/pytest -n auto
 
 test-slow: setup
-	$(BIN)/pytest -n auto -m slow
+	$(ONE_THREAD) $(BIN)/pytest -n auto -m slow
 
 lint: setup
 	$(BIN)/ruff check

@@ -106,10 +106,15 @@ class RunDirectory:
             self._save_partition(training.partition, training.gan.features)
         save_tensors(self.path / "checkpoint.safetensors", tensors, meta)
 
-    def restore(self, training: "Training", randomness: bool = True) -> None:
-        """Put a training where the checkpoint left it; where there is none yet, leave it at the start."""
+    def restore(self, training: "Training", steps: int = 0) -> None:
+        """Put a training where the checkpoint left it; where there is none yet and it is to go on, stay at the start.
+
+        Args:
+            training: of the same parts.
+            steps: how far it will go on; 0: it will not, and the random generator is left alone.
+        """
         path = self.path / "checkpoint.safetensors"
-        if randomness and not path.exists():
+        if steps and not path.exists():
             (self.path / "stats.jsonl").unlink(missing_ok=True)
             return
         device = training.images.device
@@ -121,6 +126,8 @@ class RunDirectory:
                 unpack_optimizer(optimizer, select(tensors, f"optimizer.{name}."))
             training.step, training.kept = meta["step"], meta["kept"]
             training.seconds, training.history = meta["seconds"], meta["history"]
+            if training.step < steps:  # the row of where it stopped is not one of the schedule's
+                training.history = [row for row in training.history if row["step"] % training.gan.schedule.log == 0]
             if "partition" in meta:
                 packed = {name: tensor.to(device) for name, tensor in select(tensors, "partition.").items()}
                 training.partition = unpack_partition(packed, meta["partition"])
@@ -129,7 +136,7 @@ class RunDirectory:
             raise ValueError(
                 f"{path} does not match this GAN ({first}): pass the parts that it was made from"
             ) from None
-        if randomness:
+        if steps:
             torch.set_rng_state(tensors["rng"])
             if training.images.is_cuda and "rng.cuda" in tensors:
                 torch.cuda.set_rng_state(tensors["rng.cuda"], device)

@@ -22,7 +22,6 @@ from bnpgan.training import load, train
 
 __all__ = ["main"]
 
-RECIPES = {"mic-gan": recipes.mic_gan, "sc-gan": recipes.sc_gan}
 MIXTURES: dict[str, Callable[..., Clusterer]] = {"igmm": IGMM, "crp": CRPGibbs, "stick-breaking": StickBreaking}
 
 
@@ -58,10 +57,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("train", help="train a mixture GAN", description="Train a mixture GAN.")
     kinds = command.add_subparsers(title="recipes", metavar="RECIPE", required=True, parser_class=_Parser)
-    for name, recipe in RECIPES.items():
+    for name, recipe in recipes.RECIPES.items():
         told = docstring_parser.parse(recipe.__doc__ or "")
         kind = kinds.add_parser(
-            name, help=told.short_description, description=told.short_description, formatter_class=_Help
+            name.replace("_", "-"),
+            help=told.short_description,
+            description=told.short_description,
+            formatter_class=_Help,
         )
         _add_data(kind, required=True)
         kind.add_argument("--steps", type=int, required=True, help="train until this many steps in all")
@@ -187,10 +189,10 @@ def _cluster(options: argparse.Namespace) -> None:
     x, truth = data.load(options.file)
     x = x.flatten(1)
     clusterer, points = _clusterer(options), x
+    torch.manual_seed(options.seed)
     if clusterer.max_dim is not None and x.shape[1] > clusterer.max_dim:
         points = Projection.fit(x, clusterer.max_dim)(x)
         print(f"reduced {x.shape[1]} dimensions to {clusterer.max_dim} by PCA")
-    torch.manual_seed(options.seed)
     partition = clusterer.fit(points)
     counts = partition.counts
     for k in counts.argsort(descending=True, stable=True).tolist():

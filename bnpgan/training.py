@@ -59,27 +59,31 @@ def train(
         ValueError: if ``x`` or ``steps`` is not valid, the generator makes another shape, ``out`` holds something or
             does not match what is resumed, or a loss is no longer finite.
     """
-    images = _check(x, steps).to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    images = _check(x, steps).to(_device(device))
     config = {"recipe": gan.recipe, "data": data, "points": len(images), "shape": list(images.shape[1:])}
     config |= {"checksum": zlib.crc32(images.cpu().numpy().tobytes()), "seed": seed, "steps": steps}
     training = Training(gan, images, seed)
     directory = RunDirectory.open(out, config, resume=resume, overwrite=overwrite) if out is not None else None
     with own_randomness(images, seed):
         if directory is not None and resume:
-            directory.restore(training)
+            directory.restore(training, steps)
+        if training.step > steps:
+            raise ValueError(
+                f"steps: the run in {out} has taken {training.step}, more than {steps}: ask for more in all"
+            )
         with tqdm(total=steps, initial=training.step, disable=not progress, unit="step", smoothing=0.05) as bar:
             while training.step < steps:
                 training.advance()
                 bar.update()
                 ends = training.step == steps
-                if training.step % gan.schedule.log == 0 or ends:
+                if ends or training.step % gan.schedule.log == 0 or training.step % gan.schedule.save == 0:
                     training.check("" if directory is None else directory.last_good())
+                if ends or training.step % gan.schedule.log == 0:
                     row = training.measure()
                     bar.set_postfix_str(f"{row['clusters']} clusters, D {row['loss_d']:.2f}, G {row['loss_g']:.2f}")
                     if directory is not None:
                         directory.log(row)
-                if directory is not None and (training.step % gan.schedule.save == 0 or ends):
-                    training.check(directory.last_good())
+                if directory is not None and (ends or training.step % gan.schedule.save == 0):
                     directory.save(training)
         run = training.run(config)
         if directory is not None:
@@ -106,10 +110,20 @@ def load(directory: str | Path, gan: MixtureGAN | None = None, device: str | tor
         from bnpgan import recipes  # the one import against the direction: a saved run names its recipe
 
         gan = recipes.build(config["recipe"])
-    training = Training(gan, torch.zeros(1, *config["shape"], device=torch.device(device)), config["seed"])
-    run_directory.restore(training, randomness=False)
+    training = Training(gan, torch.zeros(1, *config["shape"], device=_device(device)), config["seed"])
+    run_directory.restore(training)
     partition = run_directory.partition(training.gan.features, device)
     return training.run(config, partition)
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    try:
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(f"device {device!r} cannot be used ({first}): pass cpu, or a GPU that torch sees") from None
+    return chosen
 
 
 def _check(x: Tensor, steps: int) -> Tensor:

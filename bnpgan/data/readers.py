@@ -30,9 +30,9 @@ def load(source: str | Path) -> tuple[Tensor, Tensor | None]:
     - ``ring``, ``grid``: 100,000 points, the same ones each time; labels are modes.
     - ``digits``: scikit-learn's 8x8 grey images; labels are digits.
     - ``.npy``: one array, without labels.
-    - ``.npz``: ``images``, ``features``, ``x`` or ``data``, or the only array; labels are ``labels``, ``label`` or ``y``.
+    - ``.npz``: ``images``, ``features``, ``x`` or ``data``, or the only array; labels: ``labels``, ``label`` or ``y``.
     - ``.csv``: points, one a line, without labels; a header line is skipped.
-    - A folder of png, jpg, bmp or webp images of one size, grey only if all are; sub-folders, by name, are the labels.
+    - A folder of png, jpg, bmp or webp images of one size, grey only if all are; labels are its sub-folders, by name.
 
     Arrays of rank 2 are points and stay as they are. Images are uint8, or floats in [-1, 1] or [0, 1], in the shape
     ``(N, H, W)``, ``(N, C, H, W)`` or, with 1 or 3 channels, ``(N, H, W, C)``. A path that is also a set's name is

@@ -60,7 +60,7 @@ def mixture(x: Array, partition: Partition, ax: Axes | None = None) -> Axes:
             linewidth=0.8 + 2.5 * np.sqrt(weights[k]),
         )
         ax.add_patch(ellipse)
-    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_aspect("equal", adjustable="box")
     ax.set_title("1 cluster" if len(active) == 1 else f"{len(active)} clusters", fontsize=11, color=INK)
     tidy(ax)
     return ax
@@ -95,7 +95,7 @@ def embedding(features: Array, labels: Array, ax: Axes | None = None) -> Axes:
         ax.set_ylabel(f"second principal axis, {second:.0%} of the variance", fontsize=9, color=INK)
     _scatter(ax, y, labels)
     _number(ax, y, labels, lift=0)
-    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_aspect("equal", adjustable="box")
     tidy(ax)
     return ax
 

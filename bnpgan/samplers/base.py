@@ -66,17 +66,19 @@ class Sampler(Clusterer):
         )
 
     @final
-    def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
-        """Take ``sweeps`` steps from ``labels`` (``init`` where they are not given) and partition by the last labels.
-
-        The components are at their posterior means given the labels, the weights are the shares :math:`n_k / N`.
-        """
-        labels = self.init(x) if labels is None else labels
+    def partition(self, x: Tensor, labels: Tensor) -> Partition:
+        """The partition by these labels: components at their posterior means, weights the shares :math:`n_k / N`."""
         x, labels = check_state(x, labels, self.capacity)
-        for _ in range(self.sweeps):
-            labels = self.step(x, labels)
         stats = self.component.stats(x, labels, self.capacity)
         return Partition(labels, (stats.n / len(x)).log(), self.component.posterior_mean(stats))
+
+    @final
+    def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
+        """Take ``sweeps`` steps from ``labels`` (``init`` where there are none) and partition by the last labels."""
+        labels = self.init(x) if labels is None else labels
+        for _ in range(self.sweeps):
+            labels = self.step(x, labels)
+        return self.partition(x, labels)
 
 
 def check_state(x: Tensor, labels: Tensor, capacity: int) -> tuple[Tensor, Tensor]:

@@ -36,9 +36,10 @@ class CRPGibbs(Sampler):
     Example:
         >>> from bnpgan.components import NormalInverseWishart
         >>> from bnpgan.priors import DirichletProcess
-        >>> x = torch.tensor([[0.0], [0.1], [0.2], [9.0], [9.1]])
-        >>> CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(scale=0.1), capacity=9).fit(x).active.sum()
-        tensor(2)
+        >>> x = torch.tensor([[0.0], [0.1], [0.2], [90.0], [90.1]])
+        >>> p = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(scale=0.1), capacity=9).fit(x)
+        >>> bool(p.labels[0] == p.labels[3])
+        False
 
     References:
         Neal, "Markov chain sampling methods for Dirichlet process mixture models", 2000, algorithm 3 (Eq. 3.7).

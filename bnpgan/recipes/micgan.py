@@ -1,0 +1,111 @@
+"""MIC-GAN (Ying et al. 2021)."""
+
+from torch import nn
+
+from bnpgan.components import NormalInverseWishart
+from bnpgan.features import FromEncoder
+from bnpgan.losses import R1, NonSaturating
+from bnpgan.mixture import MixtureGAN, Schedule
+from bnpgan.models import Add, Discriminator, Gaussian, MaskedHead
+from bnpgan.priors import DirichletProcess
+from bnpgan.recipes.backbones import networks
+from bnpgan.recipes.base import recipe
+from bnpgan.samplers import IGMM
+
+
+@recipe
+def mic_gan(
+    image_shape: tuple[int, int, int] | None = None,
+    dim: int | None = None,
+    capacity: int = 20,
+    backbone: str | None = None,
+    z_dim: int = 32,
+    concentration: float = 1.0,
+    scale: float = 0.1,
+    sweeps: int = 15,
+    warmup: int = 3000,
+    every: int = 200,
+    batch: int = 64,
+    learning_rate: float = 5e-4,
+    penalty: float = 1.0,
+    average: float = 0.995,
+    encoder_first_steps: int = 300,
+    encoder_steps: int = 150,
+    encoder_rate: float = 1e-3,
+    encoder_real_weight: float = 0.0,
+    encoder_shift: int = 1,
+) -> MixtureGAN:
+    r"""MIC-GAN: an infinite Gaussian mixture over the codes of an encoder that learns from the generator.
+
+    After a warm-up with uniform slots, in which the generator learns on its own to use them, each round trains the
+    encoder Q on generated images, samples the partition of the real ones by the CRP over Q's codes, and goes on with
+    the conditional GAN. The embedding of a slot is learned and added to ``z``, as in the released code.
+
+    The defaults are sized for small images and thousands of steps. The released code trains 28x28 digits with
+    ``z_dim=256``, ``warmup=18_750``, ``every=9_375``, ``learning_rate=1e-4``, ``penalty=10``,
+    ``encoder_first_steps=encoder_steps=1000``.
+
+    Args:
+        image_shape: ``(C, H, W)``, for images; or
+        dim: ``D``, for points.
+        capacity: the number of slots; at least twice the number of clusters that you expect.
+        backbone: ``mlp``, ``maxout`` (the papers' networks for 2-D points; the default for points) or ``dcgan`` (the
+            default for images).
+        z_dim: size of the noise.
+        concentration: of the Dirichlet process.
+        scale: of the Normal-Inverse-Wishart prior on a cluster's codes, in which slots lie at distance sqrt(2). The
+            setting that decides most how many clusters there are: larger means fewer.
+        sweeps: of the sampler in each round.
+        warmup: steps before the first partition.
+        every: steps from one partition to the next.
+        batch: images a step.
+        learning_rate: of generator and discriminator.
+        penalty: weight of the R1 penalty; 0 for none.
+        average: decay of the averaged weights a step.
+        encoder_first_steps: training steps of Q before the first partition.
+        encoder_steps: training steps of Q before each later one.
+        encoder_rate: learning rate of Q.
+        encoder_real_weight: weight of Eq. 13, the likelihood of real images, in the training of Q.
+        encoder_shift: pixels by which images are shifted at random before Q sees them in training; not for points.
+
+    Raises:
+        ValueError: if not exactly one of ``image_shape`` and ``dim`` is given, the backbone is unknown or cannot take
+            the shape, or a number is out of range.
+
+    Example:
+        >>> gan = mic_gan(image_shape=(1, 32, 32), capacity=20)
+        >>> gan.clusterer.capacity, gan.schedule.warmup
+        (20, 3000)
+
+    References:
+        "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Algorithm 1.
+    """
+    shape, build = networks(image_shape, dim, backbone)
+    trunk, encoder = build.trunk(shape), build.encoder(shape)
+    return MixtureGAN(
+        generator=build.generator(shape, Add(capacity, z_dim)),
+        discriminator=Discriminator(trunk, MaskedHead(trunk.out_dim, capacity)),
+        latent=Gaussian(z_dim),
+        clusterer=IGMM(
+            DirichletProcess(concentration), NormalInverseWishart(scale=scale), capacity=capacity, sweeps=sweeps
+        ),
+        features=FromEncoder(
+            nn.Sequential(encoder, nn.Linear(encoder.out_dim, capacity)),
+            capacity,
+            first_steps=encoder_first_steps,
+            steps=encoder_steps,
+            learning_rate=encoder_rate,
+            real_weight=encoder_real_weight,
+            shift=encoder_shift if dim is None else 0,
+        ),
+        loss=NonSaturating(),
+        schedule=Schedule(
+            batch=batch,
+            warmup=warmup,
+            every=every,
+            generator_rate=learning_rate,
+            discriminator_rate=learning_rate,
+            penalty=R1(penalty) if penalty else None,
+            average=average,
+        ),
+    )

@@ -1,0 +1,109 @@
+"""What the clusterer sees, and the encoder that learns from the generator."""
+
+from types import SimpleNamespace
+
+import pytest
+import small
+import torch
+from torch import nn
+
+from bnpgan.features import FixedEncoder, FromDiscriminator, FromEncoder, Identity, evaluating
+from bnpgan.models import Gaussian
+from bnpgan.partition import Partition
+
+K = 4
+
+
+class Corners(nn.Module):
+    """A generator whose slots sit at the corners of a square."""
+
+    def forward(self, z, c):
+        return torch.stack([c % 2, c // 2], 1) * 4.0 + 0.1 * z
+
+
+GAN = SimpleNamespace(generator=Corners(), discriminator=None, latent=Gaussian(2))
+
+
+def encoder(**options):
+    return FromEncoder(nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, K)), K, **options)
+
+
+def corners():
+    c = torch.arange(200) % K
+    return GAN.generator(GAN.latent(c), c), c
+
+
+def test_the_encoder_learns_the_slots_of_generated_images_and_names_real_ones_by_them():
+    features = encoder(first_steps=200)
+    x, c = corners()
+    features.refresh(GAN, x, None)
+    y = features(GAN, x)
+    assert y.shape == (200, K) and torch.equal(features.suggest(y), c)
+
+
+def test_real_images_are_made_likelier_where_that_is_asked_for():
+    x, c = corners()
+    scores = []
+    for weight in (0.0, 1.0):
+        torch.manual_seed(0)
+        features = encoder(first_steps=60, steps=60, real_weight=weight)
+        features.refresh(GAN, x, None)
+        y = features(GAN, x).detach()
+        partition = Partition.from_labels(y, c, K)
+        features.refresh(GAN, x, partition)
+        scores.append(float(partition.log_prob(features(GAN, x).detach()).mean()))
+    assert scores[1] > scores[0] + 1
+
+
+def test_slots_are_drawn_by_frequency_once_there_is_a_partition():
+    seen = []
+
+    class Watching(Corners):
+        def forward(self, z, c):
+            seen.append(c)
+            return super().forward(z, c)
+
+    x, _ = corners()
+    gan = SimpleNamespace(generator=Watching(), discriminator=None, latent=Gaussian(2))
+    encoder(steps=5).refresh(gan, x, Partition.from_labels(x, torch.full((200,), 2), K))
+    assert torch.cat(seen).unique().tolist() == [2]
+
+
+def test_a_shift_moves_each_image_by_at_most_so_many_pixels():
+    features = FromEncoder(nn.Linear(1, 1), K, shift=1)
+    x = torch.rand(300, 2, 5, 5)
+    moved = features._shifted(x)
+    padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    crops = torch.stack([padded[..., i : i + 5, j : j + 5] for i in range(3) for j in range(3)])
+    which = (crops == moved).flatten(2).all(2)
+    assert bool((which.sum(0) == 1).all()) and bool(which.any(1).all())
+
+
+def test_the_discriminator_s_features_do_not_depend_on_the_batch_and_leave_its_mode():
+    x, _ = small.images()
+    gan = small.gan("sc_gan", x)
+    features = FromDiscriminator()
+    assert torch.allclose(features(gan, x)[:3], features(gan, x[:3]), atol=1e-5)
+    assert gan.discriminator.training
+
+
+def test_given_encoders_are_not_trained():
+    net = nn.Linear(4, 3)
+    features = FixedEncoder(net)
+    assert torch.equal(features(None, torch.ones(2, 4)), net(torch.ones(2, 4)))
+    assert not any(p.requires_grad for p in features.parameters()) and features.optimizer is None
+    assert torch.equal(Identity()(None, torch.ones(2, 1, 2, 2)), torch.ones(2, 4))
+
+
+def test_evaluating_puts_the_mode_back_after_an_error():
+    net = nn.BatchNorm1d(2).train()
+    with pytest.raises(ZeroDivisionError), evaluating(net):
+        assert not net.training
+        raise ZeroDivisionError
+    assert net.training
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"first_steps": 0}, {"batch": 0}, {"real_weight": -1.0}, {"shift": -1}])
+def test_bad_arguments_are_named(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        encoder(**bad)

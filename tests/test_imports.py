@@ -1,0 +1,84 @@
+"""Imports point one way, and no module hides an axis by its length."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "bnpgan"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# What a module, or a package of modules, may import of bnpgan besides its own.
+ALLOWED = {
+    "": set(),
+    "priors": set(),
+    "components": set(),
+    "losses": set(),
+    "metrics": set(),
+    "data": set(),
+    "models": set(),
+    "plotting": {"partition"},  # for a type only
+    "partition": {"components"},
+    "samplers": {"partition", "components", "priors"},  # of priors the protocol only: see below
+    "features": {"partition"},
+    "mixture": {"features", "losses", "samplers"},
+    "run": {"features", "mixture", "partition"},
+    "report": {"metrics", "plotting", "run"},
+    "files": {"components", "partition"},
+    "loop": {"features", "metrics", "mixture", "partition", "run"},
+    "checkpoint": {"", "features", "files", "loop", "partition", "report", "run"},
+    "training": {"checkpoint", "loop", "mixture", "run", "recipes"},  # of recipes, to load a run: see below
+    "recipes": {"components", "features", "losses", "mixture", "models", "priors", "samplers"},
+    "cli": {"", "components", "data", "files", "metrics", "partition", "plotting", "priors"}
+    | {"recipes", "report", "samplers", "training"},
+}
+
+
+def axis(path):
+    first = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return "" if first == "__init__" else first
+
+
+def imports(tree):
+    """Pairs of a part of bnpgan and a name imported from it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                parts = alias.name.split(".")
+                if parts[0] == "bnpgan":
+                    yield (parts[1] if len(parts) > 1 else ""), None
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module.split(".")[0] == "bnpgan":
+            parts = node.module.split(".")
+            for alias in node.names:
+                if len(parts) > 1:
+                    yield parts[1], alias.name
+                elif (PACKAGE / f"{alias.name}.py").exists() or (PACKAGE / alias.name).is_dir():
+                    yield alias.name, None
+                else:
+                    yield "", alias.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    tree = ast.parse(path.read_text())
+    found = {part for part, _ in imports(tree)} - {axis(path)}
+    assert found <= ALLOWED[axis(path)]
+
+
+def test_samplers_take_priors_and_families_as_arguments():
+    for path in (PACKAGE / "samplers").glob("*.py"):
+        for part, name in imports(ast.parse(path.read_text())):
+            assert part != "priors" or name == "Prior", path
+            assert part != "components" or name in {"Component", "squared_distances"}, path
+
+
+def test_training_meets_recipes_only_inside_load():
+    tree = ast.parse((PACKAGE / "training.py").read_text())
+    load = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "load")
+    inside = [part for part, _ in imports(load)]
+    assert [part for part, _ in imports(tree)].count("recipes") == inside.count("recipes") == 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_is_long(path):
+    assert len(path.read_text().splitlines()) <= 250

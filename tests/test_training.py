@@ -1,0 +1,296 @@
+"""The loop: exact resume, what it leaves alone, and when it stops."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+
+import pytest
+import small
+import torch
+from safetensors.torch import load_file
+
+from bnpgan.features import Identity
+from bnpgan.losses import NonSaturating
+from bnpgan.partition import Partition
+from bnpgan.samplers import Clusterer, FixedLabels, KMeans, RandomLabels
+from bnpgan.training import load, train
+
+
+class Dies(NonSaturating):
+    """A loss that fails, once, in the middle of the step ``at``."""
+
+    def __init__(self, at, how=KeyboardInterrupt):
+        object.__setattr__(self, "at", at)
+        object.__setattr__(self, "how", how)
+        object.__setattr__(self, "step", 0)
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def generator(self, fake, c_fake):
+        object.__setattr__(self, "step", self.step + 1)
+        if self.step == self.at:
+            raise self.how
+        return super().generator(fake, c_fake)
+
+
+def rows(path):
+    """The statistics without what a clock says."""
+    lines = [json.loads(line) for line in (path / "stats.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if "seconds" not in k} for line in lines]
+
+
+def assert_same_run(a, b):
+    for name in ("checkpoint", "partition"):
+        first, second = load_file(a / f"{name}.safetensors"), load_file(b / f"{name}.safetensors")
+        assert first.keys() == second.keys()
+        for key in first:
+            assert torch.equal(first[key], second[key]), key
+    assert rows(a) == rows(b)
+
+
+VARIANTS = {
+    "mic_gan": {},
+    "sc_gan": {},
+    "sc_gan, random": {"clusterer": RandomLabels(small.CAPACITY)},
+    "sc_gan, some": {"clusterer": KMeans(small.CAPACITY, max_points=50)},
+}
+
+
+@pytest.mark.parametrize("killed_at", [2, 14])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_run_that_was_killed_ends_where_an_uninterrupted_one_ends(tmp_path, variant, killed_at):
+    x, _ = small.points()
+    gan = small.gan(variant.split(",")[0], x, **VARIANTS[variant])
+    gan = replace(gan, loss=NonSaturating())
+    train(gan, x, steps=17, out=tmp_path / "whole", seed=3, progress=False, device="cpu")
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            replace(gan, loss=Dies(killed_at)), x, steps=17, out=tmp_path / "cut", seed=3, progress=False, device="cpu"
+        )
+    train(gan, x, steps=17, out=tmp_path / "cut", seed=3, progress=False, device="cpu", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+@pytest.mark.parametrize("stops", [(2, 17), (9, 12, 17), (17, 17)])
+def test_where_a_run_stopped_leaves_no_trace(tmp_path, stops):
+    x, _ = small.images()
+    gan = small.gan("mic_gan", x)
+    train(gan, x, steps=17, out=tmp_path / "whole", progress=False, device="cpu")
+    for i, steps in enumerate(stops):
+        train(gan, x, steps=steps, out=tmp_path / "parts", progress=False, device="cpu", resume=i > 0)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_killed_process_can_be_resumed(tmp_path):
+    script = (
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import small; from test_training import Dies, train\n"
+        "class Kill(BaseException):\n"
+        "    def __init__(self): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "x, _ = small.points()\n"
+        "gan = small.gan('mic_gan', x, loss=Dies(13, Kill))\n"
+        "train(gan, x, steps=17, out=sys.argv[2], progress=False, device='cpu')"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    here = os.path.dirname(__file__)
+    done = subprocess.run(
+        [sys.executable, "-c", script, here, str(tmp_path / "cut")], env=environment, capture_output=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    x, _ = small.points()
+    gan = small.gan("mic_gan", x, loss=NonSaturating())
+    train(gan, x, steps=17, out=tmp_path / "cut", progress=False, device="cpu", resume=True)
+    train(gan, x, steps=17, out=tmp_path / "whole", progress=False, device="cpu")
+    assert_same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_training_leaves_parts_and_ambient_randomness_alone():
+    x, _ = small.points()
+    gan = small.gan("mic_gan", x)
+    before = {name: tensor.clone() for name, tensor in gan.generator.state_dict().items()}
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(gan, x, steps=6, progress=False, device="cpu")
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(before[name], tensor) for name, tensor in gan.generator.state_dict().items())
+
+
+def test_swapping_the_clusterer_leaves_the_noise_as_it_was(tmp_path):
+    x, _ = small.points()
+    states = []
+    for name, clusterer in small.clusterers(len(x)).items():
+        gan = small.gan("sc_gan", x, clusterer=clusterer)
+        train(gan, x, steps=9, out=tmp_path / name, progress=False, device="cpu")
+        states.append(load_file(tmp_path / name / "checkpoint.safetensors")["rng"])
+    assert all(torch.equal(states[0], state) for state in states)
+
+
+def test_frozen_parameters_stay_as_they_came():
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x)
+    gan.discriminator.trunk.requires_grad_(False)
+    run = train(gan, x, steps=3, progress=False, device="cpu")
+    trunk = run.gan.discriminator.trunk
+    assert not any(p.requires_grad for p in trunk.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(trunk.parameters(), gan.discriminator.trunk.parameters(), strict=True))
+
+
+@dataclass(frozen=True)
+class Collapsing(Clusterer):
+    """As many clusters as slots at first, one ever after."""
+
+    capacity: int
+
+    def fit(self, x, labels=None):
+        spread = torch.arange(len(x)) % self.capacity
+        return Partition.from_labels(x, spread if labels is None else torch.zeros_like(spread), self.capacity)
+
+
+def test_a_collapse_is_reported_and_taken_only_when_it_is_seen_twice():
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x, clusterer=Collapsing(small.CAPACITY))
+    with pytest.warns(UserWarning, match="step 4: the clusters collapsed from 6 to 1"):
+        run = train(replace(gan, schedule=replace(gan.schedule, log=4)), x, steps=12, progress=False)
+    assert [(row["clusters"], row["kept"]) for row in run.history] == [(6, False), (6, True), (1, False)]
+
+
+def test_a_clusterer_that_sees_some_points_predicts_the_others():
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x, clusterer=KMeans(small.CAPACITY, max_points=60), features=Identity())
+    run = train(gan, x, steps=2, progress=False)
+    assert len(run.partition.labels) == len(x)
+    assert torch.equal(run.partition.labels, run.partition.predict(x))
+
+
+def test_known_labels_condition_the_gan():
+    x, truth = small.images()
+    run = train(small.gan("sc_gan", x, clusterer=FixedLabels(truth % small.CAPACITY)), x, steps=3, progress=False)
+    assert torch.equal(run.partition.labels, truth % small.CAPACITY)
+
+
+class Exploding(NonSaturating):
+    def discriminator(self, real, fake, c_real, c_fake):
+        return super().discriminator(real, fake, c_real, c_fake) * (1e38 if c_real is not None else 1.0) ** 2
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(tmp_path):
+    x, _ = small.points()
+    gan = small.gan("mic_gan", x, loss=Exploding())
+    gan = replace(gan, schedule=replace(gan.schedule, warmup=7))
+    with pytest.raises(ValueError, match=r"not finite at step 7; the last good checkpoint is .*step 5"):
+        train(gan, x, steps=20, out=tmp_path / "run", progress=False)
+    assert load_file(tmp_path / "run" / "checkpoint.safetensors")["generator.conditioning.table"].isfinite().all()
+    with pytest.raises(ValueError, match="no checkpoint was written"):
+        train(gan, x, steps=20, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("x", "steps", "message"),
+    [
+        (torch.zeros(5), 1, "x must hold"),
+        (torch.zeros(0, 2), 1, "x must hold"),
+        (torch.zeros(9, 2, dtype=torch.uint8), 1, "floating point"),
+        (torch.full((9, 2), float("nan")), 1, "finite"),
+        (torch.full((9, 2), float("inf")), 1, "finite"),
+        (torch.full((9, 1, 8, 8), 2.0), 1, r"\[-1, 1\]"),
+        (torch.zeros(9, 3), 1, "generator makes"),
+        (torch.zeros(9, 2), 0, "steps"),
+    ],
+)
+def test_bad_input_is_named(x, steps, message):
+    with pytest.raises(ValueError, match=message):
+        train(small.gan("sc_gan", torch.zeros(2, 2)), x, steps=steps, progress=False)
+
+
+def test_a_directory_is_never_overwritten_unless_asked(tmp_path):
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x)
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(ValueError, match="not empty"):
+        train(gan, x, steps=1, out=tmp_path, progress=False)
+    train(gan, x, steps=1, out=tmp_path, progress=False, overwrite=True)
+    with pytest.raises(ValueError, match="not empty"):
+        train(gan, x, steps=1, out=tmp_path, progress=False)
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+    with pytest.raises(ValueError, match="file"):
+        train(gan, x, steps=1, out=tmp_path / "thesis.tex", progress=False)
+    with pytest.raises(ValueError, match="exclude"):
+        train(gan, x, steps=1, out=tmp_path, progress=False, resume=True, overwrite=True)
+
+
+def test_resume_asks_for_the_same_run(tmp_path):
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x)
+    with pytest.raises(ValueError, match="does not exist"):
+        train(gan, x, steps=1, out=tmp_path / "run", progress=False, resume=True)
+    train(gan, x, steps=2, out=tmp_path / "run", progress=False)
+    for changed in ({"seed": 1}, {"x": x[:50]}, {"x": x + 1}):
+        with pytest.raises(ValueError, match="holds a run with"):
+            train(gan, **{"x": x, "steps": 4, "out": tmp_path / "run", "progress": False, "resume": True, **changed})
+
+
+def test_a_run_is_loaded_as_it_was(tmp_path):
+    x, _ = small.images()
+    gan = small.gan("mic_gan", x)
+    run = train(gan, x, steps=9, out=tmp_path, progress=False, device="cpu")
+    with pytest.raises(ValueError, match="composed by hand"):
+        load(tmp_path)
+    again = load(tmp_path, gan=gan)
+    assert torch.equal(again.partition.labels, run.partition.labels) and again.history == run.history
+    assert torch.equal(again.predict(x), run.predict(x))
+    torch.manual_seed(0)
+    first = run.sample(4), run.interpolate(*run.partition.labels.unique()[:2].tolist(), 5)
+    torch.manual_seed(0)
+    second = again.sample(4), again.interpolate(*run.partition.labels.unique()[:2].tolist(), 5)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    for name in ("samples.png", "clusters.png", "config.json", "stats.jsonl"):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_a_damaged_or_foreign_checkpoint_is_named(tmp_path):
+    x, _ = small.points()
+    gan = small.gan("mic_gan", x)
+    train(gan, x, steps=6, out=tmp_path, progress=False)
+    with pytest.raises(ValueError, match="does not match"):
+        load(tmp_path, gan=small.gan("sc_gan", x))
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    whole = checkpoint.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole[:3], b"", b"\x80\x04pickle"):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is not a whole checkpoint"):
+            load(tmp_path, gan=gan)
+        with pytest.raises(ValueError, match="is not a whole checkpoint"):
+            train(gan, x, steps=8, out=tmp_path, progress=False, resume=True)
+    checkpoint.unlink()
+    with pytest.raises(ValueError, match="does not exist"):
+        load(tmp_path, gan=gan)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match="not JSON"):
+        load(tmp_path, gan=gan)
+
+
+def test_sampling_names_a_cluster_that_is_empty():
+    x, _ = small.points()
+    run = train(
+        small.gan("sc_gan", x, clusterer=FixedLabels(torch.zeros(len(x)).long(), 6)), x, steps=1, progress=False
+    )
+    assert run.sample(3, cluster=0).shape == (3, 2)
+    for call in (lambda: run.sample(3, cluster=1), lambda: run.sample(0), lambda: run.interpolate(0, 7, 3)):
+        with pytest.raises(ValueError, match=r"holds no images|at least"):
+            call()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("recipe", ["mic_gan", "sc_gan"])
+def test_training_on_a_gpu_resumes(tmp_path, recipe):
+    x, _ = small.images()
+    gan = small.gan(recipe, x)
+    train(gan, x, steps=9, out=tmp_path, progress=False, device="cuda")
+    run = train(gan, x, steps=17, out=tmp_path, progress=False, device="cuda", resume=True)
+    assert run.partition.labels.is_cuda and run.sample(4).is_cuda
+    assert load(tmp_path, gan=gan).sample(4).shape == (4, *x.shape[1:])
