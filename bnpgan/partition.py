@@ -90,6 +90,8 @@ class Partition:
             labels: ``(N,)`` slots in ``[0, capacity)``.
             capacity: the number of slots.
         """
+        x = check_points(x)
+        labels = torch.as_tensor(labels, device=x.device)
         check_labels(labels, capacity, len(x))
         counts = torch.bincount(labels, minlength=capacity).to(x.dtype)
         sums = x.new_zeros(capacity, x.shape[1]).index_add_(0, labels, x)
@@ -164,6 +166,7 @@ class Partition:
         )
 
     def _reduced(self, x: Tensor) -> Tensor:
+        x = torch.as_tensor(x, device=self.labels.device)
         return x if self.projection is None else self.projection(x)
 
 

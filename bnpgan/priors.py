@@ -82,7 +82,7 @@ class _TwoParameter:
         if not len(n):
             return torch.zeros((), dtype=torch.float64, device=counts.device)
         alpha = n.new_tensor(self.concentration)
-        tables = (alpha + self.discount * torch.arange(1, len(n), device=n.device)).log().sum()
+        tables = (alpha + self.discount * torch.arange(1, len(n), dtype=n.dtype, device=n.device)).log().sum()
         sizes = (torch.lgamma(n - self.discount) - torch.lgamma(n.new_tensor(1 - self.discount))).sum()
         return tables + sizes + torch.lgamma(alpha + 1) - torch.lgamma(alpha + n.sum())
 
@@ -109,7 +109,7 @@ class _TwoParameter:
 
     def _sticks(self, counts: Tensor) -> tuple[Tensor, Tensor]:
         n = counts.to(torch.float64)
-        k = torch.arange(1, len(n), device=n.device)
+        k = torch.arange(1, len(n), dtype=n.dtype, device=n.device)
         after = n.sum() - n.cumsum(0)[:-1]
         return 1 - self.discount + n[:-1], self.concentration + self.discount * k + after
 

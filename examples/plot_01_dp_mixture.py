@@ -17,6 +17,7 @@ from bnpgan.components import NormalInverseWishart
 from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import CRPGibbs
 
+torch.set_num_threads(1)
 torch.manual_seed(1)
 x, truth = data.ring(400, std=0.12)
 

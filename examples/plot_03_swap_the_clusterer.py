@@ -19,6 +19,7 @@ from bnpgan.priors import PitmanYor
 from bnpgan.samplers import RandomLabels, StickBreaking
 from bnpgan.training import train
 
+torch.set_num_threads(1)  # small networks gain nothing from more, and lose much on a busy machine
 torch.manual_seed(0)
 x, _ = data.ring(5000)
 sc_gan = recipes.sc_gan(dim=2, capacity=16, backbone="mlp", learning_rate=1e-3, every=300, average=0.99)

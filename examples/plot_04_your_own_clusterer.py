@@ -33,6 +33,7 @@ class VariationalMixture(Clusterer):
         return Partition.from_labels(x, found, self.capacity)
 
 
+torch.set_num_threads(1)  # small networks gain nothing from more, and lose much on a busy machine
 torch.manual_seed(0)
 x, truth = data.digits()
 sc_gan = recipes.sc_gan(image_shape=(1, 8, 8), capacity=15, backbone="mlp", learning_rate=5e-4, penalty=1.0, every=500)

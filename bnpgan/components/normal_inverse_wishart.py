@@ -90,13 +90,11 @@ class NormalInverseWishart:
         """Every hyper-parameter, checked; those left ``None`` are set from the points ``(N, D)``."""
         N, D = x.shape
         nu = float(D + 2 if self.nu is None else self.nu)
-        if not nu > D + 1:
+        if not D + 1 < nu < math.inf:
             raise ValueError(f"nu must exceed D + 1 = {D + 1} for data of dimension {D}, got {nu}: pass None for D + 2")
         mean = x.mean(0) if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
-        if mean.shape != (D,):
-            raise ValueError(
-                f"mean must have shape ({D},) like a point, got {tuple(mean.shape)}: pass None for the mean"
-            )
+        if mean.shape != (D,) or not mean.isfinite().all():
+            raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
         eye = torch.eye(D, dtype=x.dtype, device=x.device)
         if self.scale is None:
             centred = x - x.mean(0)
@@ -144,11 +142,16 @@ class NormalInverseWishart:
         stats.matrix[k].addr_(x, x, alpha=sign)
         v = stats.inverse[k] @ x
         gain = 1 + sign * float(x @ v)
-        if gain > 1e-8:
+        if gain > 1e-3:
             stats.inverse[k].addr_(v, v, alpha=-sign / gain)
             stats.log_det[k] += math.log(gain)
-        else:  # an outlier leaves: the downdate has lost its digits, so start again from the sum
-            factor = torch.linalg.cholesky(stats.matrix[k])
+        else:  # an outlier leaves: the difference has lost its digits, so start again from the sum
+            factor, failed = torch.linalg.cholesky_ex(stats.matrix[k])
+            if failed:
+                raise ValueError(
+                    f"x holds points too far from the others for a scale like {float(stats.prior.scale[0, 0]):g}: "
+                    "drop the outliers or pass a larger scale"
+                )
             stats.inverse[k] = torch.cholesky_inverse(factor)
             stats.log_det[k] = 2 * factor.diagonal().log().sum()
         D, kappa, nu = len(x) - 1, stats.prior.kappa + float(stats.n[k]), stats.prior.nu + float(stats.n[k])

@@ -56,6 +56,7 @@ class KMeans(Clusterer):
         """Partition the points ``(N, D)``, from the means of ``labels`` ``(N,)`` where they are given."""
         x = check_points(x)
         if labels is not None:
+            labels = torch.as_tensor(labels, device=x.device)
             check_labels(labels, self.capacity, len(x))
             best = self._lloyd(x, labels)
         else:

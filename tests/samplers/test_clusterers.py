@@ -1,0 +1,354 @@
+"""One protocol for every clusterer, whatever its algorithm; then what is k-means' own."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.cluster import KMeans as SklearnKMeans
+from sklearn.mixture import BayesianGaussianMixture
+from torch import Tensor
+
+from bnpgan.components import NormalInverseWishart
+from bnpgan.partition import Partition
+from bnpgan.priors import DirichletProcess, FiniteDirichlet, PitmanYor
+from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, FixedLabels, KMeans, RandomLabels, StickBreaking
+from bnpgan.samplers.kmeans import kmeans_plus_plus
+
+N, C = 24, 6
+MARKED = torch.arange(N) % 3  # slots 3, 4 and 5 are empty
+
+
+@dataclass(frozen=True)
+class Variational(Clusterer):
+    """A clusterer from elsewhere takes one class, and nothing else needs to know."""
+
+    capacity: int
+
+    def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
+        x = torch.as_tensor(x, dtype=torch.float64)
+        seed = int(torch.randint(2**31, ()))
+        model = BayesianGaussianMixture(n_components=self.capacity, max_iter=500, random_state=seed)
+        return Partition.from_labels(x, torch.from_numpy(model.fit_predict(x.numpy())), self.capacity)
+
+
+NIW = NormalInverseWishart()
+SAMPLERS = {
+    "CRPGibbs": CRPGibbs(DirichletProcess(1.0), NIW, capacity=C, sweeps=2),
+    "StickBreaking-DP": StickBreaking(DirichletProcess(1.0), NIW, capacity=C, sweeps=3),
+    "StickBreaking-PY": StickBreaking(PitmanYor(1.0, 0.3), NIW, capacity=C, sweeps=3),
+    "StickBreaking-FiniteDirichlet": StickBreaking(FiniteDirichlet(1.0), NIW, capacity=C, sweeps=3),
+    "IGMM": IGMM(PitmanYor(1.0, 0.3), NIW, capacity=C, sweeps=3),
+}
+CLUSTERERS = SAMPLERS | {
+    "KMeans": KMeans(C),
+    "RandomLabels": RandomLabels(C),
+    "FixedLabels": FixedLabels(MARKED, capacity=C),
+    "Variational": Variational(C),
+}
+STARTS_WARM = {name: CLUSTERERS[name] for name in [*SAMPLERS, "KMeans"]}
+VALIDATES = {name: clusterer for name, clusterer in CLUSTERERS.items() if name != "Variational"}
+
+
+def each(clusterers: dict[str, Clusterer]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("clusterer", clusterers.values(), ids=clusterers.keys())
+
+
+def points(dtype: torch.dtype = torch.float32) -> Tensor:
+    centres = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]], dtype=dtype)
+    return centres[MARKED] + 0.3 * torch.randn(N, 2, dtype=dtype)
+
+
+# The protocol.
+
+
+@each(CLUSTERERS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_partition_has_slots_weights_and_components(clusterer, dtype):
+    x = points(dtype)
+    p = clusterer.fit(x)
+    assert p.labels.dtype == torch.int64
+    assert p.labels.shape == (N,)
+    assert p.labels.min() >= 0
+    assert p.labels.max() < p.capacity == clusterer.capacity == C
+    assert torch.equal(p.log_weights == -torch.inf, ~p.active)
+    assert float(p.log_weights.exp().sum()) == pytest.approx(1)
+    assert p.components.mean.shape == (C, 2)
+    assert p.components.log_prob(x).shape == (N, C)
+
+
+@each(CLUSTERERS)
+def test_new_points_go_to_occupied_slots(clusterer):
+    p = clusterer.fit(points())
+    new = 5 * torch.randn(100, 2)
+    assert p.predict(new).dtype == torch.int64
+    assert p.active[p.predict(new)].all()
+    assert p.log_prob(new).isfinite().all()
+
+
+@each(CLUSTERERS)
+@pytest.mark.parametrize("labels", [None, MARKED], ids=["cold", "warm"])
+def test_one_seed_gives_one_partition(clusterer, labels):
+    x = points()
+    torch.manual_seed(1)
+    first = clusterer.fit(x, labels)
+    torch.manual_seed(1)
+    second = clusterer.fit(x, labels)
+    assert torch.equal(first.labels, second.labels)
+    assert torch.equal(first.components.mean, second.components.mean)
+
+
+@each(CLUSTERERS)
+def test_inputs_are_left_as_they_were(clusterer):
+    x, labels = points(), MARKED.clone()
+    before = x.clone()
+    clusterer.fit(x, labels)
+    assert torch.equal(x, before)
+    assert torch.equal(labels, MARKED)
+
+
+@each(CLUSTERERS)
+def test_numpy_and_tensors_of_the_same_points_give_the_same_partition(clusterer):
+    x = points()
+    torch.manual_seed(1)
+    tensors = clusterer.fit(x)
+    torch.manual_seed(1)
+    arrays = clusterer.fit(x.numpy())
+    assert torch.equal(tensors.labels, arrays.labels)
+
+
+@each(STARTS_WARM)
+def test_numpy_labels_start_a_fit(clusterer):
+    assert clusterer.fit(points(), MARKED.numpy()).labels.shape == (N,)
+
+
+@each(CLUSTERERS)
+def test_whole_numbers_are_points_too(clusterer):
+    assert clusterer.fit(np.random.default_rng(0).integers(0, 100, (N, 2))).labels.shape == (N,)
+
+
+@each({"StickBreaking": SAMPLERS["StickBreaking-DP"], "CRPGibbs": SAMPLERS["CRPGibbs"], "IGMM": SAMPLERS["IGMM"]})
+@pytest.mark.parametrize("capacity", [1, N + 5], ids=["one slot", "more slots than points"])
+def test_any_number_of_slots_will_do(clusterer, capacity):
+    assert replace(clusterer, capacity=capacity).fit(points()).capacity == capacity
+
+
+# Samplers: the label vector is the state.
+
+
+@each(SAMPLERS)
+def test_fit_is_init_and_sweeps_steps(clusterer):
+    x = points()
+    torch.manual_seed(1)
+    fitted = clusterer.fit(x)
+    torch.manual_seed(1)
+    labels = clusterer.init(x)
+    for _ in range(clusterer.sweeps):
+        labels = clusterer.step(x, labels)
+    assert torch.equal(fitted.labels, labels)
+
+
+@each(SAMPLERS)
+def test_warm_start_is_steps_from_the_given_labels(clusterer):
+    x = points()
+    torch.manual_seed(1)
+    fitted = clusterer.fit(x, MARKED)
+    torch.manual_seed(1)
+    labels = MARKED
+    for _ in range(clusterer.sweeps):
+        labels = clusterer.step(x, labels)
+    assert torch.equal(fitted.labels, labels)
+
+
+@each(SAMPLERS)
+def test_no_sweeps_keep_the_given_labels(clusterer):
+    assert torch.equal(replace(clusterer, sweeps=0).fit(points(), MARKED).labels, MARKED)
+
+
+@each(SAMPLERS)
+def test_step_leaves_its_inputs(clusterer):
+    x, labels = points(torch.float64), MARKED.clone()
+    before = x.clone()
+    clusterer.step(x, labels)
+    assert torch.equal(x, before)
+    assert torch.equal(labels, MARKED)
+
+
+@each(SAMPLERS)
+def test_log_joint_is_finite_and_prefers_the_clusters_there_are(clusterer):
+    x = points()
+    jumbled = MARKED[torch.randperm(N)]
+    assert clusterer.log_joint(x, MARKED).isfinite()
+    assert clusterer.log_joint(x, MARKED) > clusterer.log_joint(x, jumbled)
+
+
+@each(SAMPLERS)
+def test_partition_of_a_sampler_has_the_posterior_means_given_its_labels(clusterer):
+    x = points(torch.float64)
+    p = replace(clusterer, sweeps=0).fit(x, MARKED)
+    expected = NIW.posterior_mean(NIW.stats(x, MARKED, C))
+    torch.testing.assert_close(p.components.mean, expected.mean)
+    torch.testing.assert_close(p.components.covariance, expected.covariance)
+
+
+# What is refused, in words that name the argument.
+
+
+@each(VALIDATES)
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.full((N, 2), torch.nan),
+        torch.cat([torch.zeros(N - 1, 2), torch.tensor([[0.0, torch.inf]])]),
+        torch.zeros(N),
+        torch.zeros(N, 2, 1),
+        torch.zeros(0, 2),
+        torch.zeros(N, 0),
+    ],
+    ids=["nan", "inf", "rank 1", "rank 3", "no points", "no dimensions"],
+)
+def test_bad_points_are_refused(clusterer, x):
+    for labels in (None, torch.zeros(len(x), dtype=torch.int64)):
+        with pytest.raises(ValueError, match=r"^x "):
+            clusterer.fit(x, labels)
+
+
+@each(STARTS_WARM)
+@pytest.mark.parametrize(
+    "labels",
+    [MARKED - 1, MARKED + C, MARKED[1:], MARKED.float(), MARKED[:, None]],
+    ids=["negative", "above the slots", "too few", "float", "rank 2"],
+)
+def test_bad_labels_are_refused(clusterer, labels):
+    with pytest.raises(ValueError, match=r"^labels "):
+        clusterer.fit(points(), labels)
+
+
+@each(SAMPLERS)
+def test_step_and_log_joint_refuse_what_fit_refuses(clusterer):
+    for method in (clusterer.step, clusterer.log_joint):
+        with pytest.raises(ValueError, match=r"^x "):
+            method(torch.full((N, 2), torch.nan), MARKED)
+        with pytest.raises(ValueError, match=r"^labels "):
+            method(points(), MARKED + C)
+
+
+@each({name: c for name, c in VALIDATES.items() if name != "FixedLabels"})
+@pytest.mark.parametrize("capacity", [0, -1, 2.5])
+def test_bad_capacity_is_refused(clusterer, capacity):
+    with pytest.raises(ValueError, match=r"^capacity "):
+        replace(clusterer, capacity=capacity)
+
+
+@each(SAMPLERS)
+@pytest.mark.parametrize("sweeps", [-1, 1.5])
+def test_bad_sweeps_are_refused(clusterer, sweeps):
+    with pytest.raises(ValueError, match=r"^sweeps "):
+        replace(clusterer, sweeps=sweeps)
+
+
+@pytest.mark.parametrize(
+    ("labels", "capacity", "message"),
+    [
+        (torch.tensor([0, 1, 2]), 2, r"^labels "),
+        (torch.tensor([0, -1]), None, r"^labels "),
+        (torch.tensor([0.0, 1.0]), None, r"^labels "),
+        (torch.tensor([[0, 1]]), None, r"^labels "),
+        (torch.tensor([0, 1]), 0, r"^capacity "),
+    ],
+)
+def test_bad_fixed_labels_are_refused(labels, capacity, message):
+    with pytest.raises(ValueError, match=message):
+        FixedLabels(labels, capacity)
+
+
+def test_fixed_labels_are_for_as_many_points():
+    with pytest.raises(ValueError, match=r"^labels "):
+        FixedLabels(MARKED[1:]).fit(points())
+
+
+# Labels from elsewhere, or from nowhere.
+
+
+@pytest.mark.parametrize("make", [torch.tensor, np.array, list, lambda z: torch.tensor(z, dtype=torch.uint8)])
+def test_fixed_labels_may_come_in_any_whole_type(make):
+    p = FixedLabels(make([0, 2, 2])).fit(torch.randn(3, 2))
+    assert p.labels.tolist() == [0, 2, 2]
+    assert p.capacity == 3
+
+
+def test_random_labels_redraw_those_of_the_mini_batch_only():
+    x = torch.randn(2_000, 2)
+    clusterer = RandomLabels(10)
+    old = clusterer.fit(x)
+    before, index = old.labels.clone(), torch.arange(1_000)
+    new = clusterer.update(old, x[index], index)
+    assert torch.equal(new.labels[1_000:], old.labels[1_000:])
+    assert 0.05 < (new.labels[:1_000] == old.labels[:1_000]).double().mean() < 0.15  # 5 standard errors around 1 / 10
+    assert torch.equal(old.labels, before)
+
+
+# k-means.
+
+
+def blobs(n: int = 300, k: int = 12) -> tuple[Tensor, Tensor]:
+    modes = torch.arange(n) % k
+    return 4 * torch.randn(k, 2, dtype=torch.float64)[modes] + 0.7 * torch.randn(n, 2, dtype=torch.float64), modes
+
+
+def inertia(x: Tensor, p: Partition) -> float:
+    return float(((x - p.components.mean[p.labels]) ** 2).sum())
+
+
+def test_kmeans_is_as_good_as_scikit_learn():
+    x, _ = blobs()
+    reference = SklearnKMeans(12, n_init=10, random_state=0).fit(x.numpy()).inertia_
+    assert inertia(x, KMeans(12).fit(x)) < 1.01 * reference
+
+
+def test_kmeans_is_at_rest():
+    x, _ = blobs()
+    p = KMeans(12).fit(x)
+    assert torch.equal(p.predict(x), p.labels)
+
+
+def test_kmeans_of_old_labels_under_other_numbers_keeps_those_numbers():
+    x, modes = blobs(k=5)
+    p = KMeans(5).fit(x, modes)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    assert torch.equal(KMeans(5).fit(x, order[modes]).labels, order[p.labels])
+
+
+def test_kmeans_fills_an_empty_cluster_with_the_farthest_point():
+    x = torch.tensor([[0.0], [0.1], [0.2], [9.0], [9.1], [50.0]])
+    p = KMeans(3).fit(x, torch.tensor([0, 0, 0, 2, 2, 2]))
+    assert p.labels.tolist() == [0, 0, 0, 2, 2, 1]
+
+
+@pytest.mark.parametrize("labels", [None, torch.tensor([0, 1, 2, 0, 1, 2])], ids=["cold", "warm"])
+def test_kmeans_needs_as_many_distinct_points_as_clusters(labels):
+    x = torch.tensor([[0.1], [0.7], [0.1], [0.7], [0.1], [0.7]])
+    assert KMeans(2).fit(x).counts.tolist() == [3, 3]
+    with pytest.raises(ValueError, match=r"^x holds"):
+        KMeans(3).fit(x, labels)
+
+
+@pytest.mark.parametrize("name", ["restarts", "iterations"])
+def test_kmeans_needs_a_run_and_an_iteration(name):
+    with pytest.raises(ValueError, match=name):
+        KMeans(3, **{name: 0})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_seeds_are_distinct_points_and_fewer_where_there_are_fewer(dtype):
+    x = torch.randn(5, 3, dtype=dtype).repeat(20, 1) + 1_000
+    for k in (1, 3, 5, 9):
+        seeds = kmeans_plus_plus(x, k)
+        assert len(x[seeds].unique(dim=0)) == len(seeds) == min(k, 5)
+
+
+def test_seeds_prefer_far_points():
+    """Twenty far points among 2,000: uniform draws would miss them in 4 of 5 runs."""
+    x = torch.cat([torch.randn(2_000, 2), 100 + torch.randn(20, 2)])
+    for _ in range(20):
+        assert (kmeans_plus_plus(x, 2) >= 2_000).any()
