@@ -28,6 +28,7 @@ class Training:
     def __init__(self, gan: MixtureGAN, images: Tensor, seed: int) -> None:
         device, s = images.device, gan.schedule
         self.gan = gan = copy.deepcopy(gan)
+        _check_fit(gan, images.shape[1:])
         for part in (gan.generator, gan.discriminator, gan.latent, gan.features):
             part.to(device).train()
         self.maker = nn.ModuleDict({"generator": gan.generator, "latent": gan.latent})
@@ -47,15 +48,6 @@ class Training:
         self.seconds = {"all": 0.0, "clustering": 0.0}
         self.losses = torch.zeros(2, device=device)
         self.broken = torch.full((), -1, device=device)  # the first step whose loss was not finite
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
-            c = torch.zeros(2, dtype=torch.int64, device=device)
-            shape = gan.generator.eval()(gan.latent(c), c).shape[1:]
-            gan.generator.train()
-        if shape != images.shape[1:]:
-            raise ValueError(
-                f"x holds data of shape {tuple(images.shape[1:])} and the generator makes {tuple(shape)}: "
-                "build the GAN for the shape of the data, or resize the data"
-            )
 
     def advance(self) -> None:
         """One step of training, after a new partition where the schedule wants one."""
@@ -112,11 +104,12 @@ class Training:
         clusterer, old = self.gan.clusterer, self.partition
         y = embed(features, self.gan, self.images)
         labels = features.suggest(y) if old is None else old.labels
+        with own_randomness(y, self.seed):  # the same images each time: their labels are the state of a chain
+            some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
         with own_randomness(y, self.seed, self.step):
             wide = clusterer.max_dim is not None and y.shape[1] > clusterer.max_dim
             projection = Projection.fit(y, clusterer.max_dim) if wide else None  # type: ignore[arg-type]
             x = y if projection is None else projection(y)
-            some = torch.randperm(len(x), device=x.device)[: clusterer.max_points].sort().values
             partition = replace(clusterer.fit(x[some], None if labels is None else labels[some]), projection=projection)
         if len(some) < len(x):
             everywhere = partition.predict(y)
@@ -160,6 +153,26 @@ class Training:
             features.refresh(gan, self.images, None)
             gan, partition = replace(gan, features=features), self.cluster(features)
         return Run(gan, partition, self.history, self.average.module, config)  # type: ignore[arg-type]
+
+
+def _check_fit(gan: MixtureGAN, shape: torch.Size) -> None:
+    capacity = gan.clusterer.capacity
+    with torch.random.fork_rng(), torch.no_grad():
+        try:
+            c = torch.full((2,), capacity - 1, device=next(gan.generator.parameters()).device)
+            fake = gan.generator.eval()(gan.latent(c), c)
+            if fake.shape[1:] == shape:
+                gan.discriminator.eval()(fake, c)
+        except (IndexError, RuntimeError) as error:
+            raise ValueError(
+                f"the networks cannot take slot {capacity - 1} of the clusterer's {capacity} "
+                f"({str(error).splitlines()[0]}): build them for the clusterer's capacity"
+            ) from None
+    if fake.shape[1:] != shape:
+        raise ValueError(
+            f"x holds data of shape {tuple(shape)} and the generator makes {tuple(fake.shape[1:])}: "
+            "build the GAN for the shape of the data, or resize the data"
+        )
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

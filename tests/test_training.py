@@ -206,6 +206,13 @@ def test_bad_input_is_named(x, steps, message):
         train(small.gan("sc_gan", torch.zeros(2, 2)), x, steps=steps, progress=False)
 
 
+def test_a_clusterer_with_more_slots_than_the_networks_is_named():
+    x, _ = small.points()
+    for recipe in ("mic_gan", "sc_gan"):
+        with pytest.raises(ValueError, match="slot 8 of the clusterer's 9"):
+            train(small.gan(recipe, x, clusterer=KMeans(9)), x, steps=1, progress=False)
+
+
 def test_a_directory_is_never_overwritten_unless_asked(tmp_path):
     x, _ = small.points()
     gan = small.gan("sc_gan", x)

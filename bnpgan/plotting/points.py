@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
 
 from bnpgan.plotting.figures import INK, Array, colours, numpy, tidy
 
@@ -70,7 +70,7 @@ def embedding(features: Array, labels: Array, ax: Axes | None = None) -> Axes:
     """Draws features in two dimensions, coloured by cluster; clusters of at least 1 % bear their slot's number.
 
     Args:
-        features: Features ``(N, D)``, D at least 2; more than two are projected on their principal axes.
+        features: Features ``(N, D)``, D at least 2; more than two are laid out by t-SNE, of 2,000 rows at most.
         labels: Slot of each ``(N,)``.
         ax: Where to draw; a new pyplot figure if None.
 
@@ -87,12 +87,15 @@ def embedding(features: Array, labels: Array, ax: Axes | None = None) -> Axes:
         raise ValueError(f"features has {len(y)} rows and labels {len(labels)} entries: pass one label for each row")
     if ax is None:
         ax = plt.subplots(figsize=(6, 6), layout="constrained")[1]
-    if y.shape[1] > 2:
-        pca = PCA(2, random_state=0)  # wide features take a randomised solver: the same picture each time
-        y = pca.fit_transform(y)
-        first, second = pca.explained_variance_ratio_
-        ax.set_xlabel(f"first principal axis, {first:.0%} of the variance", fontsize=9, color=INK)
-        ax.set_ylabel(f"second principal axis, {second:.0%} of the variance", fontsize=9, color=INK)
+    if y.shape[1] > 2 and len(y) < 5:  # too few for neighbours to mean anything
+        y = y[:, :2]
+    elif y.shape[1] > 2:
+        # Twenty clusters in as many dimensions overlap in any plane; neighbours are what there is to see.
+        shown = np.sort(np.random.default_rng(0).permutation(len(y))[:2000])
+        y, labels = y[shown], labels[shown]
+        y = TSNE(perplexity=min(30.0, (len(y) - 1) / 3), init="pca", random_state=0).fit_transform(y)
+        ax.set(xticks=[], yticks=[])
+        ax.set_xlabel("t-SNE of the features: neighbours are near, distances mean nothing", fontsize=9, color=INK)
     _scatter(ax, y, labels)
     _number(ax, y, labels, lift=0)
     ax.set_aspect("equal", adjustable="box")
