@@ -15,7 +15,7 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	$(BIN)/bnpgan train mic-gan --data digits --backbone mlp --steps 4000 --out runs/demo --overwrite --baselines
+	$(BIN)/bnpgan train mic-gan --data digits --backbone mlp --steps 5600 --out runs/demo --overwrite --baselines
 
 test: setup
 	$(ONE_THREAD) $(BIN)/pytest -n auto

@@ -179,7 +179,7 @@ def _sample(options: argparse.Namespace) -> None:
     elif x.ndim == 4:
         plotting.save(plotting.images(x), out)
     else:
-        axes = Figure(figsize=(5, 5)).subplots()
+        axes = Figure(figsize=(5, 5), layout="constrained").subplots()
         plotting.save(plotting.embedding(x, run.predict(x), axes), out)
     print(f"wrote {out}")
 
@@ -203,7 +203,10 @@ def _cluster(options: argparse.Namespace) -> None:
     if options.out is not None:
         np.save(options.out, partition.labels.numpy())
     if options.picture is not None:
-        plotting.save(plotting.embedding(x, partition.labels, Figure(figsize=(6, 6)).subplots()), options.picture)
+        plotting.save(
+            plotting.embedding(x, partition.labels, Figure(figsize=(6, 6), layout="constrained").subplots()),
+            options.picture,
+        )
     for path in outputs:
         print(f"wrote {path}")
 

@@ -38,7 +38,7 @@ def pictures(run: Run, images: Tensor, out: Path) -> None:
     plotting.save(figure, out / "samples.png")
     features = embed(run.gan.features, run.gan, images)
     features = features if features.shape[1] > 1 else _plane(features)
-    axes = plotting.embedding(features, run.partition.labels, Figure(figsize=(6, 6)).subplots())
+    axes = plotting.embedding(features, run.partition.labels, Figure(figsize=(6, 6), layout="constrained").subplots())
     plotting.save(axes, out / "clusters.png")
 
 

@@ -36,7 +36,7 @@ for sweep in range(1, 61):
 # %%
 # One picture for each kept sweep: ellipses at two standard deviations.
 
-figure, axes = plt.subplots(1, len(frames), figsize=(15, 3.2), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, len(frames), figsize=(15, 3.7), sharex=True, sharey=True, layout="constrained")
 for ax, (sweep, labels) in zip(axes, frames.items(), strict=True):
     partition = sampler.partition(x, labels)
     plotting.mixture(x, partition, ax)

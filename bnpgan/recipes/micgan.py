@@ -23,14 +23,14 @@ def mic_gan(
     concentration: float = 1.0,
     scale: float = 0.1,
     sweeps: int = 15,
-    warmup: int = 3000,
+    warmup: int = 4000,
     every: int = 200,
     batch: int = 64,
     learning_rate: float = 5e-4,
     penalty: float = 1.0,
     average: float = 0.995,
-    encoder_first_steps: int = 300,
-    encoder_steps: int = 150,
+    encoder_first_steps: int = 600,
+    encoder_steps: int = 250,
     encoder_rate: float = 1e-3,
     encoder_real_weight: float = 0.0,
     encoder_shift: int = 1,
@@ -75,7 +75,7 @@ def mic_gan(
     Example:
         >>> gan = mic_gan(image_shape=(1, 32, 32), capacity=20)
         >>> gan.clusterer.capacity, gan.schedule.warmup
-        (20, 3000)
+        (20, 4000)
 
     References:
         "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Algorithm 1.
