@@ -44,8 +44,8 @@ class RunDirectory:
     ``labels``, and the features that it was made in.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
-        self.path, self.config = path, config
+    def __init__(self, path: Path, config: dict[str, Any], fresh: bool = False) -> None:
+        self.path, self.config, self.fresh, self.begun = path, config, fresh, False
 
     @classmethod
     def open(cls, path: str | Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> "RunDirectory":
@@ -57,21 +57,26 @@ class RunDirectory:
             raise ValueError(f"out must be a directory, {path} is a file: name another place")
         if resume:
             old = cls.existing(path).config
-            for name in ("recipe", "points", "shape", "checksum", "seed"):
+            for name in ("points", "shape", "checksum", "seed", "recipe"):
                 if old.get(name) != config[name]:
                     raise ValueError(
-                        f"{path} holds a run with {name} {old.get(name)}, this one has {config[name]}: "
+                        f"{path} was started with another {name} ({_difference(old.get(name), config[name])}): "
                         "resume with what it was started with"
                     )
-        elif path.exists() and any(path.iterdir()):
-            if not overwrite:
-                raise ValueError(f"out: {path} is not empty: resume the run in it, overwrite it, or name another place")
+        elif path.exists() and any(path.iterdir()) and not overwrite:
+            raise ValueError(f"out: {path} is not empty: resume the run in it, overwrite it, or name another place")
+        return cls(path, {"bnpgan": __version__, **config}, fresh=not resume)
+
+    def begin(self) -> None:
+        """Make the directory, once training has shown that it can start; until then what was there stays."""
+        if self.begun:
+            return
+        self.begun = True
+        if self.fresh:
             for name in FILES:
-                (path / name).unlink(missing_ok=True)
-        path.mkdir(parents=True, exist_ok=True)
-        config = {"bnpgan": __version__, **config}
-        write_json(path / "config.json", config)
-        return cls(path, config)
+                (self.path / name).unlink(missing_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.path / "config.json", self.config)
 
     @classmethod
     def existing(cls, path: str | Path) -> "RunDirectory":
@@ -80,11 +85,6 @@ class RunDirectory:
         if not isinstance(config, dict) or not {"recipe", "shape", "seed", "points"} <= config.keys():
             raise ValueError(f"{path}/config.json was not written by bnpgan: name a run directory")
         return cls(Path(path), config)
-
-    def last_good(self) -> str:
-        """Where one could go on from, in words."""
-        path = self.path / "checkpoint.safetensors"
-        return f"the last good checkpoint is {path}, step {load_tensors(path)[1]['step']}" if path.exists() else ""
 
     def log(self, row: dict[str, Any]) -> None:
         """One more row of ``stats.jsonl``."""
@@ -99,12 +99,19 @@ class RunDirectory:
             tensors |= prefixed(f"{name}.", module.state_dict())
         for name, optimizer in training.optimizers.items():
             tensors |= prefixed(f"optimizer.{name}.", pack_optimizer(optimizer))
-        meta = {"step": training.step, "kept": training.kept, "seconds": training.seconds, "history": training.history}
+        meta = {
+            "step": training.step,
+            "kept": training.kept,
+            "reported": training.reported,
+            "seconds": training.seconds,
+            "history": training.history,
+        }
         if training.partition is not None:
             packed, meta["partition"] = pack_partition(training.partition)
             tensors |= prefixed("partition.", packed)
             self._save_partition(training.partition, training.gan.features)
         save_tensors(self.path / "checkpoint.safetensors", tensors, meta)
+        training.last_good = self._last_good(training.step)
 
     def restore(self, training: "Training", steps: int = 0) -> None:
         """Put a training where the checkpoint left it; where there is none yet and it is to go on, stay at the start.
@@ -124,7 +131,8 @@ class RunDirectory:
                 module.load_state_dict(select(tensors, f"{name}."))
             for name, optimizer in training.optimizers.items():
                 unpack_optimizer(optimizer, select(tensors, f"optimizer.{name}."))
-            training.step, training.kept = meta["step"], meta["kept"]
+            training.step, training.kept, training.reported = meta["step"], meta["kept"], meta["reported"]
+            training.last_good = self._last_good(training.step)
             training.seconds, training.history = meta["seconds"], meta["history"]
             if training.step < steps:  # the row of where it stopped is not one of the schedule's
                 training.history = [row for row in training.history if row["step"] % training.gan.schedule.log == 0]
@@ -143,20 +151,45 @@ class RunDirectory:
             write_lines(self.path / "stats.jsonl", training.history)
 
     def finish(self, run: Run, images: torch.Tensor) -> None:
-        """Write what people look at."""
+        """Write the partition that the run ends with, and what people look at."""
+        self.begin()
         self._save_partition(run.partition, run.gan.features)
+        write_json(self.path / "metrics.json", report.evaluate(run, None))
         report.pictures(run, images, self.path)
 
     def partition(self, features: Features, device: torch.device | str) -> Partition:
         """The partition that the run ended with; ``features`` get the weights that it was made in."""
         path = self.path / "partition.safetensors"
+        if not path.exists():
+            raise ValueError(f"{self.path} holds no partition yet, it was stopped in the warm-up: resume it")
         tensors, meta = load_tensors(path, device)
-        features.load_state_dict(select(tensors, "features."))
-        return unpack_partition(tensors, meta)
+        try:
+            features.load_state_dict(select(tensors, "features."))
+            return unpack_partition(tensors, meta)
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(
+                f"{path} does not match this GAN ({_last_line(error)}): restore it, or resume the run"
+            ) from None
+
+    def _last_good(self, step: int) -> str:
+        return f"the last good checkpoint is {self.path / 'checkpoint.safetensors'}, step {step}"
 
     def _save_partition(self, partition: Partition, features: Features) -> None:
         packed, meta = pack_partition(partition)
         save_tensors(self.path / "partition.safetensors", packed | prefixed("features.", features.state_dict()), meta)
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1].strip()
+
+
+def _difference(old: Any, new: Any) -> str:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return f"{old}, now {new}"
+    if old["name"] != new["name"]:
+        return f"{old['name']}, now {new['name']}"
+    pairs = {k: (old["arguments"].get(k), v) for k, v in new["arguments"].items()}
+    return ", ".join(f"{k} {a}, now {b}" for k, (a, b) in pairs.items() if a != b)
 
 
 def _modules(training: "Training") -> dict[str, nn.Module]:

@@ -17,8 +17,9 @@ from bnpgan.components import NormalInverseWishart
 from bnpgan.files import write_json
 from bnpgan.partition import Projection
 from bnpgan.priors import DirichletProcess, PitmanYor, Prior
+from bnpgan.run import Run
 from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, KMeans, StickBreaking
-from bnpgan.training import load, train
+from bnpgan.training import checksum, load, train
 
 __all__ = ["main"]
 
@@ -133,7 +134,7 @@ def _train(options: argparse.Namespace) -> None:
     torch.manual_seed(options.seed)
     gan = options.recipe(**shape, **{name: getattr(options, name) for name in options.names})
     source = str(Path(options.data).resolve()) if Path(options.data).exists() else options.data
-    train(
+    run = train(
         gan,
         x,
         steps=options.steps,
@@ -145,7 +146,7 @@ def _train(options: argparse.Namespace) -> None:
         progress=not options.quiet,
         data=source,
     )
-    _score(options.out, x, truth, options.baselines)
+    _score(run, options.out, x, truth, options.baselines)
     print(f"\n{options.out}/samples.png and {options.out}/clusters.png show the clusters")
 
 
@@ -155,13 +156,12 @@ def _evaluate(options: argparse.Namespace) -> None:
     if source is None:
         raise ValueError(f"{options.directory} does not say what it was trained on: pass --data")
     x, truth = data.load(source)
-    if len(x) != len(run.partition.labels):
-        raise ValueError(f"data: {source} holds {len(x)} images, the run {len(run.partition.labels)}: pass what it saw")
-    _score(options.directory, x, truth, options.baselines)
+    if checksum(x) != run.config["checksum"]:
+        raise ValueError(f"data: {source} is not what {options.directory} was trained on: pass --data with what it saw")
+    _score(run, options.directory, x, truth, options.baselines)
 
 
-def _score(directory: Path, x: torch.Tensor, truth: torch.Tensor | None, baselines: bool) -> None:
-    run = load(directory)
+def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | None, baselines: bool) -> None:
     scores = report.evaluate(run, truth)
     write_json(directory / "metrics.json", scores)
     name = (run.config["recipe"] or {"name": "run"})["name"].replace("_", "-")
@@ -171,13 +171,15 @@ def _score(directory: Path, x: torch.Tensor, truth: torch.Tensor | None, baselin
 def _sample(options: argparse.Namespace) -> None:
     run = load(options.directory)
     which = "" if options.cluster is None else f"-cluster{options.cluster}"
-    out = _free(options.out or options.directory / f"sample{which}-seed{options.seed}.png", options.overwrite)
+    out = _free(
+        options.out or options.directory / f"sample{which}-seed{options.seed}.png", (".png", ".npy"), options.overwrite
+    )
     torch.manual_seed(options.seed)
     x = run.sample(options.n, cluster=options.cluster)
     if out.suffix == ".npy":
         np.save(out, x.numpy())
     elif x.ndim == 4:
-        plotting.save(plotting.images(x), out)
+        plotting.save(plotting.images(report.drawable(x)), out)
     else:
         axes = Figure(figsize=(5, 5), layout="constrained").subplots()
         plotting.save(plotting.embedding(x, run.predict(x), axes), out)
@@ -185,7 +187,8 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _cluster(options: argparse.Namespace) -> None:
-    outputs = [_free(path, options.overwrite) for path in (options.out, options.picture) if path is not None]
+    wanted = ((options.out, ".npy"), (options.picture, ".png"))
+    outputs = [_free(path, (ending,), options.overwrite) for path, ending in wanted if path is not None]
     x, truth = data.load(options.file)
     x = x.flatten(1)
     clusterer, points = _clusterer(options), x
@@ -222,7 +225,11 @@ def _clusterer(options: argparse.Namespace) -> Clusterer:
     return MIXTURES[options.clusterer](prior, component, capacity=options.capacity, **sweeps)
 
 
-def _free(path: Path, overwrite: bool) -> Path:
+def _free(path: Path, endings: tuple[str, ...], overwrite: bool) -> Path:
+    if path.suffix not in endings:
+        raise ValueError(f"{path} must end in {' or '.join(endings)}: name it so")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path.parent} is not a directory: make it first")
     if path.exists() and not overwrite:
-        raise ValueError(f"out: {path} exists: pass --overwrite to replace it, or name another file")
+        raise ValueError(f"{path} exists: pass --overwrite to replace it, or name another file")
     return path

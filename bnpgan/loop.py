@@ -19,7 +19,9 @@ from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition, Projection
 from bnpgan.run import Run, embed
 
-__all__ = ["Training"]
+__all__ = ["TRAIN", "Training", "own_randomness"]
+
+TRAIN, SUBSET, CLUSTER, FOLLOW = range(1, 5)  # the purposes that draw from streams of their own
 
 
 class Training:
@@ -43,7 +45,9 @@ class Training:
             self.optimizers["features"] = gan.features.optimizer
         self.images, self.seed, self.step = images, seed, 0
         self.partition: Partition | None = None
-        self.kept = False
+        self.kept = False  # the last round's partition was not taken
+        self.reported = False  # whether one was not taken since the last row of the history
+        self.last_good = "no checkpoint was written"
         self.history: list[dict[str, Any]] = []
         self.seconds = {"all": 0.0, "clustering": 0.0}
         self.losses = torch.zeros(2, device=device)
@@ -54,6 +58,7 @@ class Training:
         start = time.perf_counter()
         gan, s = self.gan, self.gan.schedule
         if s.clusters_at(self.step):
+            self.check()
             self.recluster()
         i = torch.randint(len(self.images), (s.batch,), device=self.images.device)
         real = self.images[i]
@@ -88,15 +93,18 @@ class Training:
         self.gan.features.refresh(self.gan, self.images, self.partition)
         start = time.perf_counter()
         new, old = self.cluster(self.gan.features), self.partition
-        if old is None or self.kept or effective_clusters(new.labels) >= 0.5 * effective_clusters(old.labels):
-            self.partition, self.kept = new, False
-        else:
-            self.kept = True
+        fell = old is not None and effective_clusters(new.labels) < 0.5 * effective_clusters(old.labels)
+        if fell:
             warnings.warn(
-                f"step {self.step}: the clusters collapsed from {large_clusters(old.labels)} to "
-                f"{large_clusters(new.labels)}; the old partition is kept for this round",
+                f"step {self.step}: the clusters collapsed from {large_clusters(old.labels)} to "  # type: ignore[union-attr]
+                f"{large_clusters(new.labels)}; "
+                + ("seen twice, it is taken" if self.kept else "the old partition is kept for this round"),
                 stacklevel=4,
             )
+        self.kept = fell and not self.kept
+        self.reported |= self.kept
+        if not self.kept:
+            self.partition = new
         self.seconds["clustering"] += time.perf_counter() - start
 
     def cluster(self, features: Features) -> Partition:
@@ -104,12 +112,10 @@ class Training:
         clusterer, old = self.gan.clusterer, self.partition
         y = embed(features, self.gan, self.images)
         labels = features.suggest(y) if old is None else old.labels
-        with own_randomness(y, self.seed):  # the same images each time: their labels are the state of a chain
+        with own_randomness(y, self.seed, SUBSET):  # the same images each time: their labels are the state of a chain
             some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
-        with own_randomness(y, self.seed, self.step):
-            wide = clusterer.max_dim is not None and y.shape[1] > clusterer.max_dim
-            projection = Projection.fit(y, clusterer.max_dim) if wide else None  # type: ignore[arg-type]
-            x = y if projection is None else projection(y)
+        with own_randomness(y, self.seed, CLUSTER, self.step + 1):
+            x, projection = _reduce(y, clusterer.max_dim)
             partition = replace(clusterer.fit(x[some], None if labels is None else labels[some]), projection=projection)
         if len(some) < len(x):
             everywhere = partition.predict(y)
@@ -124,15 +130,15 @@ class Training:
         if update is None:
             return
         start = time.perf_counter()
-        with own_randomness(real, self.seed, self.step), torch.no_grad():
+        with own_randomness(real, self.seed, FOLLOW, self.step + 1), torch.no_grad():
             self.partition = update(self.partition, self.gan.features(self.gan, real), i)
         self.seconds["clustering"] += time.perf_counter() - start
 
-    def check(self, last_good: str) -> None:
+    def check(self) -> None:
         """Raise a ``ValueError`` if a loss has not been finite."""
         if int(self.broken) >= 0:
             raise ValueError(
-                f"the loss is not finite at step {int(self.broken)}; {last_good or 'no checkpoint was written'}: "
+                f"the loss is not finite at step {int(self.broken)}; {self.last_good}: "
                 "lower the learning rates or raise the weight of the penalty"
             )
 
@@ -140,18 +146,31 @@ class Training:
         """A row of the history: losses of the last step, clusters, and time so far."""
         loss_d, loss_g = self.losses.tolist()
         clusters = 0 if self.partition is None else large_clusters(self.partition.labels)
-        row = {"step": self.step, "loss_d": loss_d, "loss_g": loss_g, "clusters": clusters, "kept": self.kept}
+        row = {"step": self.step, "loss_d": loss_d, "loss_g": loss_g, "clusters": clusters, "kept": self.reported}
         row |= {"seconds": self.seconds["all"], "clustering_seconds": self.seconds["clustering"]}
         self.history.append(row)
+        self.reported = False
         return row
 
-    def run(self, config: dict[str, Any], partition: Partition | None = None) -> Run:
-        """What a user gets. A run that ends in the warm-up is clustered once, on a copy: going on does not see it."""
-        gan, partition = self.gan, partition or self.partition
-        if partition is None:
-            features = copy.deepcopy(gan.features)
-            features.refresh(gan, self.images, None)
-            gan, partition = replace(gan, features=features), self.cluster(features)
+    def close(self, config: dict[str, Any]) -> Run:
+        """What a user gets, made on copies: going on does not see it.
+
+        The labels are those of the last round, the components are of these labels in the features as they are now. A
+        run that ends in the warm-up is clustered once.
+        """
+        features = copy.deepcopy(self.gan.features)
+        if self.partition is None:
+            features.refresh(self.gan, self.images, None)
+            partition = self.cluster(features)
+        else:
+            y = embed(features, self.gan, self.images)
+            x, projection = _reduce(y, self.gan.clusterer.max_dim)
+            partition = self.gan.clusterer.partition(x, self.partition.labels)
+            partition = replace(partition, memory=self.partition.memory, projection=projection)
+        return self.run(config, replace(self.gan, features=features), partition)
+
+    def run(self, config: dict[str, Any], gan: MixtureGAN, partition: Partition) -> Run:
+        """A run with these parts and this partition."""
         return Run(gan, partition, self.history, self.average.module, config)  # type: ignore[arg-type]
 
 
@@ -173,6 +192,13 @@ def _check_fit(gan: MixtureGAN, shape: torch.Size) -> None:
             f"x holds data of shape {tuple(shape)} and the generator makes {tuple(fake.shape[1:])}: "
             "build the GAN for the shape of the data, or resize the data"
         )
+
+
+def _reduce(y: Tensor, max_dim: int | None) -> tuple[Tensor, Projection | None]:
+    if max_dim is None or y.shape[1] <= max_dim:
+        return y, None
+    projection = Projection.fit(y, max_dim)
+    return projection(y), projection
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -68,7 +69,7 @@ class Partition:
     projection: Projection | None = None
 
     def __post_init__(self) -> None:
-        check_labels(self.labels, len(self.log_weights))
+        object.__setattr__(self, "labels", check_labels(self.labels, len(self.log_weights)))
         if len(self.components.mean) != self.capacity:
             raise ValueError(
                 f"components holds {len(self.components.mean)} slots, log_weights {self.capacity}: pass as many"
@@ -91,8 +92,7 @@ class Partition:
             capacity: the number of slots.
         """
         x = check_points(x)
-        labels = torch.as_tensor(labels, device=x.device)
-        check_labels(labels, capacity, len(x))
+        labels = check_labels(labels, capacity, len(x), x.device)
         counts = torch.bincount(labels, minlength=capacity).to(x.dtype)
         sums = x.new_zeros(capacity, x.shape[1]).index_add_(0, labels, x)
         mean = torch.where(counts[:, None] > 0, sums / counts[:, None], x.mean(0))
@@ -166,26 +166,40 @@ class Partition:
         )
 
     def _reduced(self, x: Tensor) -> Tensor:
-        x = torch.as_tensor(x, device=self.labels.device)
+        x = check_points(x).to(self.labels.device)
+        wide = (self.components if self.projection is None else self.projection).mean.shape[-1]
+        if x.shape[1] != wide:
+            raise ValueError(
+                f"x has {x.shape[1]} columns and the partition was made with {wide}: pass the same features"
+            )
         return x if self.projection is None else self.projection(x)
 
 
-def check_labels(labels: Tensor, capacity: int, points: int | None = None) -> None:
-    """Raise a ``ValueError`` unless ``labels`` are int64 slots in ``[0, capacity)``, one for each of ``points``."""
-    if not isinstance(capacity, int) or capacity < 1:
+def check_capacity(capacity: int) -> None:
+    """Raise a ``ValueError`` unless ``capacity`` is a whole number of at least 1."""
+    if not isinstance(capacity, Integral) or capacity < 1:
         raise ValueError(f"capacity must be a whole number of at least 1, got {capacity}: pass the number of slots")
-    if labels.dtype != torch.int64 or labels.ndim != 1:
+
+
+def check_labels(
+    labels: Tensor, capacity: int, points: int | None = None, device: torch.device | None = None
+) -> Tensor:
+    """The labels as int64 ``(N,)``; a ``ValueError`` unless they are slots in ``[0, capacity)``, one for each point."""
+    check_capacity(capacity)
+    labels = torch.as_tensor(labels, device=device)
+    if labels.ndim != 1 or labels.dtype.is_floating_point or labels.dtype.is_complex or labels.dtype == torch.bool:
         raise ValueError(
-            f"labels must be a vector of int64 slots, got {labels.dtype} of shape {tuple(labels.shape)}: "
-            "convert with labels.long() and flatten"
+            f"labels must be a vector of whole numbers, got {labels.dtype} of shape {tuple(labels.shape)}: "
+            "pass one slot for each point"
         )
     if points is not None and len(labels) != points:
         raise ValueError(f"labels has {len(labels)} entries for {points} points: pass one label for each point")
-    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < capacity):
+    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= capacity):
         raise ValueError(
             f"labels must lie in the slots [0, {capacity}), got {int(labels.min())}..{int(labels.max())}: "
             "renumber them or raise capacity"
         )
+    return labels.long()
 
 
 def check_points(x: Tensor) -> Tensor:
@@ -198,7 +212,10 @@ def check_points(x: Tensor) -> Tensor:
     if not len(x):
         raise ValueError("x holds no points: pass at least one row")
     x = x if x.is_floating_point() else x.to(torch.float64)
-    if not math.isfinite(float(x.sum())) and not bool(x.isfinite().all()):
+    largest = float(x.detach().abs().amax())
+    if not math.isfinite(largest):
         row = int((~x.isfinite()).any(1).nonzero()[0])
         raise ValueError(f"x must be finite, got {x[row].tolist()[:4]} in row {row}: drop or repair such rows")
+    if largest > 1e-3 * math.sqrt(torch.finfo(x.dtype).max):
+        raise ValueError(f"x holds values up to {largest:g}, whose squares overflow {x.dtype}: rescale the data")
     return x

@@ -10,7 +10,7 @@ from torch import Tensor
 from bnpgan import metrics, plotting
 from bnpgan.run import Run, embed
 
-__all__ = ["baselines", "evaluate", "pictures", "table"]
+__all__ = ["baselines", "drawable", "evaluate", "pictures", "table"]
 
 COLUMNS = 8  # generated, and real, images of each cluster
 
@@ -22,10 +22,10 @@ def pictures(run: Run, images: Tensor, out: Path) -> None:
     """
     counts = run.partition.counts
     heavy = counts.argsort(descending=True).tolist()
-    heavy = [k for k in heavy if counts[k] >= 0.01 * len(images)]
+    heavy = [k for k in heavy if counts[k] >= 0.01 * len(images)] or heavy[:20]
     if images.ndim == 4:
-        real = [images[run.partition.labels == k][:COLUMNS] for k in heavy]
-        fake = [run.sample(COLUMNS, cluster=k) for k in heavy]
+        real = [drawable(images[run.partition.labels == k][:COLUMNS]) for k in heavy]
+        fake = [drawable(run.sample(COLUMNS, cluster=k)) for k in heavy]
         titles = [f"cluster {k}, {counts[k] / len(images):.0%}" for k in heavy]
         figure = plotting.cluster_grid(real, fake, titles)
     else:
@@ -87,6 +87,11 @@ def table(rows: dict[str, dict[str, float]]) -> str:
         cells = (format(row[key], form) if key in row else "" for key, (_, form) in shown.items())
         lines.append(f"{name:<{width}}" + "".join(f"{cell:>12}" for cell in cells))
     return "\n".join(lines)
+
+
+def drawable(x: Tensor) -> Tensor:
+    """Images as they are, or their first channel where there are neither one nor three."""
+    return x if x.shape[1] in (1, 3) else x[:, :1]
 
 
 def _plane(x: Tensor) -> Tensor:

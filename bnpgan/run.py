@@ -1,6 +1,6 @@
 """What a training run gives back: samples, paths between clusters, labels for new images."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ class Run:
     partition: Partition
     history: list[dict[str, Any]]
     averaged: nn.ModuleDict
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any]
 
     def sample(self, n: int, cluster: int | None = None) -> Tensor:
         """Generate ``n`` images ``(n, ...)`` of one cluster, or of clusters drawn by frequency.
@@ -76,6 +76,10 @@ class Run:
     def predict(self, x: Tensor) -> Tensor:
         """Slots ``(N,)`` of images ``(N, ...)``, through the features and the partition."""
         x = torch.as_tensor(x, dtype=torch.float32, device=self.partition.labels.device)
+        if list(x.shape[1:]) != self.config["shape"]:
+            raise ValueError(
+                f"x must hold data of shape {tuple(self.config['shape'])}, got {tuple(x.shape[1:])}: resize it"
+            )
         return self.partition.predict(embed(self.gan.features, self.gan, x))
 
     def _check(self, cluster: int) -> None:

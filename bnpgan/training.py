@@ -8,7 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bnpgan.checkpoint import RunDirectory
-from bnpgan.loop import Training, own_randomness
+from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.mixture import MixtureGAN, Schedule
 from bnpgan.run import Run
 
@@ -59,12 +59,12 @@ def train(
         ValueError: if ``x`` or ``steps`` is not valid, the generator makes another shape, ``out`` holds something or
             does not match what is resumed, or a loss is no longer finite.
     """
-    images = _check(x, steps).to(_device(device))
+    images = _check(x, steps, seed).to(_device(device))
     config = {"recipe": gan.recipe, "data": data, "points": len(images), "shape": list(images.shape[1:])}
-    config |= {"checksum": zlib.crc32(images.cpu().numpy().tobytes()), "seed": seed, "steps": steps}
-    training = Training(gan, images, seed)
+    config |= {"checksum": checksum(images), "seed": seed, "steps": steps}
+    training, s = Training(gan, images, seed), gan.schedule
     directory = RunDirectory.open(out, config, resume=resume, overwrite=overwrite) if out is not None else None
-    with own_randomness(images, seed):
+    with own_randomness(images, seed, TRAIN):
         if directory is not None and resume:
             directory.restore(training, steps)
         if training.step > steps:
@@ -75,17 +75,19 @@ def train(
             while training.step < steps:
                 training.advance()
                 bar.update()
-                ends = training.step == steps
-                if ends or training.step % gan.schedule.log == 0 or training.step % gan.schedule.save == 0:
-                    training.check("" if directory is None else directory.last_good())
-                if ends or training.step % gan.schedule.log == 0:
+                logs, saves = (training.step == steps or training.step % n == 0 for n in (s.log, s.save))
+                if logs or saves:
+                    training.check()
+                if directory is not None:
+                    directory.begin()
+                if logs:
                     row = training.measure()
                     bar.set_postfix_str(f"{row['clusters']} clusters, D {row['loss_d']:.2f}, G {row['loss_g']:.2f}")
                     if directory is not None:
                         directory.log(row)
-                if directory is not None and (ends or training.step % gan.schedule.save == 0):
+                if directory is not None and saves:
                     directory.save(training)
-        run = training.run(config)
+        run = training.close(config)
         if directory is not None:
             directory.finish(run, images)
     return run
@@ -109,11 +111,18 @@ def load(directory: str | Path, gan: MixtureGAN | None = None, device: str | tor
             raise ValueError(f"{directory} holds a GAN that was composed by hand: pass the same parts to load as gan")
         from bnpgan import recipes  # the one import against the direction: a saved run names its recipe
 
-        gan = recipes.build(config["recipe"])
-    training = Training(gan, torch.zeros(1, *config["shape"], device=_device(device)), config["seed"])
+        with torch.random.fork_rng():
+            gan = recipes.build(config["recipe"])
+    images = torch.zeros(1, *config["shape"], device=_device(device))
+    training = Training(gan, images, config["seed"])
     run_directory.restore(training)
-    partition = run_directory.partition(training.gan.features, device)
-    return training.run(config, partition)
+    partition = run_directory.partition(training.gan.features, images.device)
+    return training.run(config, training.gan, partition)
+
+
+def checksum(images: Tensor) -> int:
+    """A number that other images would not have, to tell whether a run goes on with what it saw."""
+    return zlib.crc32(images.cpu().to(torch.float32).numpy().tobytes())
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -126,7 +135,7 @@ def _device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _check(x: Tensor, steps: int) -> Tensor:
+def _check(x: Tensor, steps: int, seed: int) -> Tensor:
     x = torch.as_tensor(x)
     if x.ndim not in (2, 4) or not len(x):
         raise ValueError(f"x must hold points (N, D) or images (N, C, H, W), got shape {tuple(x.shape)}: reshape it")
@@ -138,4 +147,6 @@ def _check(x: Tensor, steps: int) -> Tensor:
         raise ValueError(f"x must lie in [-1, 1], got {float(x.min()):g}..{float(x.max()):g}: use e.g. x / 127.5 - 1")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}: pass the number of training steps in all")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed must lie in [0, 2^63), got {seed}: pass e.g. 0")
     return x.to(torch.float32)

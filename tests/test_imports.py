@@ -30,7 +30,7 @@ ALLOWED = {
     "training": {"checkpoint", "loop", "mixture", "run", "recipes"},  # of recipes, to load a run: see below
     "recipes": {"components", "features", "losses", "mixture", "models", "priors", "samplers"},
     "cli": {"", "components", "data", "files", "metrics", "partition", "plotting", "priors"}
-    | {"recipes", "report", "samplers", "training"},
+    | {"recipes", "report", "run", "samplers", "training"},
 }
 
 

@@ -140,20 +140,15 @@ class NormalInverseWishart:
         x = torch.cat([x.new_ones(1), x - stats.prior.mean])
         stats.n[k] += sign
         stats.matrix[k].addr_(x, x, alpha=sign)
+        if stats.n[k] == 0:  # exactly the prior again, whatever rounding the points have left behind
+            stats.matrix[k] = _prior_matrix(stats.prior)
         v = stats.inverse[k] @ x
         gain = 1 + sign * float(x @ v)
-        if gain > 1e-3:
+        if gain > 1e-3 and stats.n[k] > 0:
             stats.inverse[k].addr_(v, v, alpha=-sign / gain)
             stats.log_det[k] += math.log(gain)
-        else:  # an outlier leaves: the difference has lost its digits, so start again from the sum
-            factor, failed = torch.linalg.cholesky_ex(stats.matrix[k])
-            if failed:
-                raise ValueError(
-                    f"x holds points too far from the others for a scale like {float(stats.prior.scale[0, 0]):g}: "
-                    "drop the outliers or pass a larger scale"
-                )
-            stats.inverse[k] = torch.cholesky_inverse(factor)
-            stats.log_det[k] = 2 * factor.diagonal().log().sum()
+        else:  # or an outlier leaves: the difference has lost its digits, so start again from the sum
+            stats.inverse[k], stats.log_det[k] = _invert(stats.matrix[k], stats.prior)
         D, kappa, nu = len(x) - 1, stats.prior.kappa + float(stats.n[k]), stats.prior.nu + float(stats.n[k])
         gammas = math.lgamma((nu + 1) / 2) - math.lgamma((nu + 1 - D) / 2)
         kappas = 0.5 * (nu + 1 - D) * math.log(kappa + 1) - 0.5 * (nu - D) * math.log(kappa)
@@ -211,12 +206,24 @@ def _stats(prior: Hyperparameters, sums: Tensor) -> NormalInverseWishartStats:
     matrix[:, rows, columns] = sums
     matrix[:, columns, rows] = sums
     n = matrix[:, 0, 0].clone()
-    matrix[:, 0, 0] += prior.kappa
-    matrix[:, 1:, 1:] += prior.scale
-    factor = torch.linalg.cholesky(matrix)
-    log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    matrix += _prior_matrix(prior)
+    inverse, log_det = _invert(matrix, prior)
     constant = _normaliser(prior, n + 1, log_det) - _normaliser(prior, n, log_det) - 0.5 * D * math.log(math.pi)
-    return NormalInverseWishartStats(prior, n, matrix, torch.cholesky_inverse(factor), log_det, constant)
+    return NormalInverseWishartStats(prior, n, matrix, inverse, log_det, constant)
+
+
+def _prior_matrix(prior: Hyperparameters) -> Tensor:
+    return torch.block_diag(prior.scale.new_full((1, 1), prior.kappa), prior.scale)
+
+
+def _invert(matrix: Tensor, prior: Hyperparameters) -> tuple[Tensor, Tensor]:
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if failed.any():
+        raise ValueError(
+            f"x holds points too far from the others for a scale like {float(prior.scale[0, 0]):g}: "
+            "drop the outliers or pass a larger scale"
+        )
+    return torch.cholesky_inverse(factor), 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
 def _normaliser(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:

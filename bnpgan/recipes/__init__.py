@@ -19,8 +19,8 @@ RECIPES = {"mic_gan": mic_gan, "sc_gan": sc_gan}
 def build(saved: dict[str, Any]) -> MixtureGAN:
     """The GAN of a name and arguments, as ``config.json`` holds them."""
     if saved.get("name") not in RECIPES:
-        raise ValueError(f"recipe {saved.get('name')!r} is unRECIPES: choose one of {', '.join(RECIPES)}")
+        raise ValueError(f"recipe {saved.get('name')!r} is unknown: choose one of {', '.join(RECIPES)}")
     try:
         return RECIPES[saved["name"]](**saved["arguments"])
-    except TypeError as error:
+    except (TypeError, KeyError) as error:
         raise ValueError(f"recipe {saved['name']!r} cannot be built from its arguments: {error}") from None

@@ -38,6 +38,13 @@ BACKBONES = {
 }
 
 
+def check_sizes(**sizes: int | None) -> None:
+    """Raise a ``ValueError`` unless each size is a whole number of at least 1, or left to the recipe as ``None``."""
+    for name, size in sizes.items():
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ValueError(f"{name} must be a whole number of at least 1, got {size}: pass a positive size")
+
+
 def networks(image_shape: Shape | None, dim: int | None, backbone: str | None) -> tuple[Shape, Backbone]:
     """The shape of the data and the networks for it; a ``ValueError`` names what does not fit."""
     if image_shape is not None and dim is None:

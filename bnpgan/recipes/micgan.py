@@ -8,7 +8,7 @@ from bnpgan.losses import R1, NonSaturating
 from bnpgan.mixture import MixtureGAN, Schedule
 from bnpgan.models import Add, Discriminator, Gaussian, MaskedHead
 from bnpgan.priors import DirichletProcess
-from bnpgan.recipes.backbones import networks
+from bnpgan.recipes.backbones import check_sizes, networks
 from bnpgan.recipes.base import recipe
 from bnpgan.samplers import IGMM
 
@@ -80,6 +80,7 @@ def mic_gan(
     References:
         "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Algorithm 1.
     """
+    check_sizes(capacity=capacity, z_dim=z_dim)
     shape, build = networks(image_shape, dim, backbone)
     trunk, encoder = build.trunk(shape), build.encoder(shape)
     return MixtureGAN(

@@ -4,7 +4,7 @@ from bnpgan.features import FromDiscriminator
 from bnpgan.losses import R1, NonSaturating
 from bnpgan.mixture import MixtureGAN, Schedule
 from bnpgan.models import Concat, Discriminator, Gaussian, MaskedHead
-from bnpgan.recipes.backbones import networks
+from bnpgan.recipes.backbones import check_sizes, networks
 from bnpgan.recipes.base import recipe
 from bnpgan.samplers import KMeans
 
@@ -59,6 +59,7 @@ def sc_gan(
     References:
         "Diverse Image Generation via Self-Conditioned GANs", 2020, Algorithm 1.
     """
+    check_sizes(capacity=capacity, z_dim=z_dim, embedding_dim=embedding_dim, max_points=max_points, batch=batch)
     shape, build = networks(image_shape, dim, backbone)
     points = image_shape is None
     z_dim = z_dim or (2 if points else 128)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component
-from bnpgan.partition import Partition, check_labels, check_points
+from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.priors import Prior
 
 __all__ = ["Clusterer", "Sampler"]
@@ -33,6 +33,13 @@ class Clusterer(ABC):
     @abstractmethod
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)``, starting from ``labels`` ``(N,)`` where they are given."""
+
+    def partition(self, x: Tensor, labels: Tensor) -> Partition:
+        """What is known of each slot given labels ``(N,)`` of the points ``(N, D)``: empirical moments, or better.
+
+        The training loop asks for it at the end, when features may have moved since the images were clustered.
+        """
+        return Partition.from_labels(x, labels, self.capacity)
 
 
 class Sampler(Clusterer):
@@ -84,16 +91,23 @@ class Sampler(Clusterer):
 def check_state(x: Tensor, labels: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
     """The points in float64 and the labels on their device; raises a ``ValueError`` where either is not valid."""
     x = check_points(x).to(torch.float64)
-    labels = torch.as_tensor(labels, device=x.device)
-    check_labels(labels, capacity, len(x))
-    return x, labels
+    return x, check_labels(labels, capacity, len(x), x.device)
 
 
-def check_chain(capacity: int, sweeps: int) -> None:
-    """Raise a ``ValueError`` unless there is a slot, and a number of sweeps that is not negative."""
-    check_labels(torch.empty(0, dtype=torch.int64), capacity)
-    if not isinstance(sweeps, int) or sweeps < 0:
-        raise ValueError(f"sweeps must be a whole number of at least 0, got {sweeps}: pass e.g. 50")
+def check_chain(sampler: Sampler) -> None:
+    """Raise a ``ValueError`` unless there is a slot, and no number is too small."""
+    check_capacity(sampler.capacity)
+    if not isinstance(sampler.sweeps, int) or sampler.sweeps < 0:
+        raise ValueError(f"sweeps must be a whole number of at least 0, got {sampler.sweeps}: pass e.g. 50")
+    check_limits(sampler)
+
+
+def check_limits(clusterer: Clusterer) -> None:
+    """Raise a ``ValueError`` if a clusterer is to be given fewer than one dimension or point."""
+    for name in ("max_dim", "max_points"):
+        limit = getattr(clusterer, name)
+        if limit is not None and limit < 1:
+            raise ValueError(f"{name} must be at least 1, got {limit}: pass None for no limit")
 
 
 def log_prior_of_slots(prior: Prior, labels: Tensor, capacity: int) -> Tensor:
@@ -101,7 +115,7 @@ def log_prior_of_slots(prior: Prior, labels: Tensor, capacity: int) -> Tensor:
 
     It is the prior's own law given :math:`K \le C`, up to a constant.
     """
-    counts = torch.bincount(labels, minlength=capacity)
+    counts = torch.bincount(check_labels(labels, capacity), minlength=capacity)
     empty = (counts == 0).sum().to(torch.float64)
     return prior.log_eppf(counts) + torch.lgamma(empty + 1) - torch.lgamma(empty.new_tensor(capacity + 1.0))
 

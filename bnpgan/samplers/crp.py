@@ -53,7 +53,7 @@ class CRPGibbs(Sampler):
     max_points: int | None = None
 
     def __post_init__(self) -> None:
-        check_chain(self.capacity, self.sweeps)
+        check_chain(self)
 
     def init(self, x: Tensor) -> Tensor:
         """Seat the points ``(N, D)`` one after another, each by its conditional given those before it: ``(N,)``."""

@@ -57,7 +57,7 @@ class IGMM(Sampler):
     max_points: int | None = None
 
     def __post_init__(self) -> None:
-        check_chain(self.capacity, self.sweeps)
+        check_chain(self)
 
     def init(self, x: Tensor) -> Tensor:
         """Labels ``(N,)`` by the nearest k-means++ seed."""

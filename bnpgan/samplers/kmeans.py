@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.distributions import squared_distances
-from bnpgan.partition import Partition, check_labels, check_points
-from bnpgan.samplers.base import Clusterer
+from bnpgan.partition import Partition, check_capacity, check_labels, check_points
+from bnpgan.samplers.base import Clusterer, check_limits
 
 __all__ = ["KMeans", "kmeans_plus_plus", "seeded_labels"]
 
@@ -45,7 +45,8 @@ class KMeans(Clusterer):
     max_points: int | None = None
 
     def __post_init__(self) -> None:
-        check_labels(torch.empty(0, dtype=torch.int64), self.capacity)
+        check_capacity(self.capacity)
+        check_limits(self)
         if self.restarts < 1 or self.iterations < 1:
             raise ValueError(
                 f"restarts and iterations must be at least 1, got {self.restarts} and {self.iterations}: "
@@ -56,9 +57,7 @@ class KMeans(Clusterer):
         """Partition the points ``(N, D)``, from the means of ``labels`` ``(N,)`` where they are given."""
         x = check_points(x)
         if labels is not None:
-            labels = torch.as_tensor(labels, device=x.device)
-            check_labels(labels, self.capacity, len(x))
-            best = self._lloyd(x, labels)
+            best = self._lloyd(x, check_labels(labels, self.capacity, len(x), x.device))
         else:
             runs = [self._lloyd(x, self._seed(x)) for _ in range(self.restarts)]
             best = min(runs, key=lambda z: float(_inertia(x, z, self.capacity)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bnpgan.partition import Partition, check_labels, check_points
+from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.samplers.base import Clusterer
 
 __all__ = ["FixedLabels", "RandomLabels"]
@@ -32,7 +32,7 @@ class RandomLabels(Clusterer):
     capacity: int
 
     def __post_init__(self) -> None:
-        check_labels(torch.empty(0, dtype=torch.int64), self.capacity)
+        check_capacity(self.capacity)
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """New labels for all points, whatever they were."""
@@ -67,11 +67,9 @@ class FixedLabels(Clusterer):
 
     def __post_init__(self) -> None:
         labels = torch.as_tensor(self.labels)
-        labels = labels if labels.is_floating_point() else labels.long()
         if self.capacity is None:
             object.__setattr__(self, "capacity", int(labels.max()) + 1 if labels.numel() else 1)
-        check_labels(labels, self.capacity)
-        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "labels", check_labels(labels, self.capacity))
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """The given labels; a warm start is ignored."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component
-from bnpgan.partition import check_points
+from bnpgan.partition import check_labels, check_points
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, categorical, check_chain, check_state
 from bnpgan.samplers.kmeans import seeded_labels
@@ -54,7 +54,7 @@ class StickBreaking(Sampler):
     max_points: int | None = None
 
     def __post_init__(self) -> None:
-        check_chain(self.capacity, self.sweeps)
+        check_chain(self)
 
     def init(self, x: Tensor) -> Tensor:
         """Labels ``(N,)`` by the nearest k-means++ seed: from one cluster a blocked sweep does not find its way."""
@@ -69,4 +69,4 @@ class StickBreaking(Sampler):
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log E[\prod_k w_k^{n_k}]` under the truncated weights, ``()``."""
-        return self.prior.log_marginal(torch.bincount(labels, minlength=self.capacity))
+        return self.prior.log_marginal(torch.bincount(check_labels(labels, self.capacity), minlength=self.capacity))
