@@ -56,6 +56,9 @@ def test_resume_goes_on_and_evaluate_writes_the_same_scores(digits, capsys):
     assert "mic-gan" in shown and "k-means on the data, K=10" in shown and "K=20" in shown
     assert main(["evaluate", str(digits / "run")]) == 0
     assert (digits / "run" / "metrics.json").read_text() == first
+    np.save(digits / "other.npy", np.zeros((120, 1, 8, 8)))
+    assert main(["evaluate", str(digits / "run"), "--data", str(digits / "other.npy")]) == 2
+    assert "is not what" in capsys.readouterr().err
     assert main([*arguments[:-3], "9", *arguments[-2:], "--resume"]) == 2
     assert "has taken 12" in capsys.readouterr().err
 
@@ -131,6 +134,22 @@ BAD = {
     "too few points": ["cluster", "kmeans", "{tmp}/points.npy", "--capacity", "50"],
     "not finite": ["cluster", "crp", "{tmp}/nan.npy"],
     "a pickle": ["cluster", "crp", "{tmp}/pickle.npy"],
+    "another ending": ["cluster", "kmeans", "{tmp}/points.npy", "--capacity", "2", "--out", "{tmp}/labels"],
+    "no such folder": ["cluster", "kmeans", "{tmp}/points.npy", "--capacity", "2", "--out", "{tmp}/no/labels.npy"],
+    "negative capacity": [
+        "train",
+        "sc-gan",
+        "--data",
+        "digits",
+        "--out",
+        "{tmp}/r",
+        "--steps",
+        "1",
+        "--capacity",
+        "-1",
+    ],
+    "negative seed": [*MIC, "--data", "digits", "--out", "{tmp}/r", "--steps", "1", "--seed", "-1"],
+    "an outlier": ["cluster", "igmm", "{tmp}/outlier.npy", "--scale", "0.0001", "--capacity", "5"],
     "missing run": ["evaluate", "{tmp}/none"],
     "not a run": ["sample", "{tmp}"],
     "not empty": [*MIC, "--data", "digits", "--out", "{tmp}", "--steps", "1"],
@@ -145,6 +164,7 @@ def test_bad_input_is_one_line_and_exit_code_2(case, tmp_path, capsys):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "points.npy", rng.normal(size=(9, 2)))
     np.save(tmp_path / "nan.npy", np.full((9, 2), np.nan))
+    np.save(tmp_path / "outlier.npy", np.concatenate([rng.normal(size=(9, 2)), np.full((1, 2), 1e8)]))
     np.save(tmp_path / "odd.npy", rng.uniform(-1, 1, size=(9, 1, 30, 30)))
     np.save(tmp_path / "pickle.npy", np.array([{"a": 1}]), allow_pickle=True)
     arguments = [a.replace("{tmp}", str(tmp_path)) for a in BAD[case]]

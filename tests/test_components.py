@@ -335,3 +335,14 @@ def test_bad_hyper_parameter_is_named(name, value):
 def test_points_that_are_all_equal_set_no_scale():
     with pytest.raises(ValueError, match=r"^scale "):
         NormalInverseWishart().resolve(torch.full((5, 2), 0.1, dtype=torch.float64))
+
+
+def test_a_slot_that_empties_holds_the_prior_again_exactly():
+    x = torch.tensor([[0.0, 0.0], [0.01, 0.0], [1e6, 1e6]], dtype=torch.float64)
+    family = NormalInverseWishart(mean=torch.zeros(2), scale=1e-4)
+    stats = family.stats(x, torch.tensor([0, 0, 0]), 2)
+    fresh = {name: getattr(stats, name)[1].clone() for name in ("n", "matrix", "inverse", "log_det", "constant")}
+    family.add_(stats, 1, x[2])
+    family.add_(stats, 1, x[2], sign=-1)
+    for name, value in fresh.items():
+        torch.testing.assert_close(getattr(stats, name)[1], value, rtol=1e-12, atol=0)

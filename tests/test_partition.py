@@ -206,7 +206,7 @@ def test_partition_applies_its_projection_to_the_points_it_is_asked_about():
         ([0, 1, -1, 0, 0, 0], 4, "^labels must lie"),
         ([0, 1, 2], 4, "^labels has 3 entries"),
         ([[0, 1, 2, 0, 1, 2]], 4, "^labels must be a vector"),
-        ([0.0, 1.0, 2.0, 0.0, 1.0, 2.0], 4, "^labels must be a vector of int64"),
+        ([0.0, 1.0, 2.0, 0.0, 1.0, 2.0], 4, "^labels must be a vector of whole numbers"),
         ([0, 0, 0, 0, 0, 0], 0, "^capacity"),
     ],
 )
@@ -221,3 +221,17 @@ def test_components_and_memory_must_have_a_row_for_each_slot():
         Partition(LABELS, torch.zeros(4), centroids)
     with pytest.raises(ValueError, match=r"^memory"):
         Partition(LABELS % 3, torch.zeros(3), centroids, {"age": torch.zeros(2)})
+
+
+def test_points_that_do_not_fit_are_refused():
+    x = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
+    partition = Partition.from_labels(x, torch.tensor([0, 1]), 2)
+    for bad, message in ((x * float("nan"), "finite"), (x[0], "shape"), (x[:, :1], "columns"), (x * 1e30, "rescale")):
+        with pytest.raises(ValueError, match=message):
+            partition.predict(bad)
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.uint8])
+def test_labels_of_any_whole_type_become_slots(kind):
+    partition = Partition.from_labels(torch.zeros(3, 1), torch.tensor([0, 2, 2], dtype=kind), 3)
+    assert partition.labels.dtype == torch.int64 and partition.counts.tolist() == [1, 0, 2]

@@ -64,6 +64,9 @@ def test_a_swapped_part_drops_the_note():
         ({"image_shape": (1, 30, 30)}, "shape"),
         ({"image_shape": (1, 8, 12)}, "shape"),
         ({"dim": 2, "capacity": 0}, "capacity"),
+        ({"dim": 2, "capacity": -1}, "capacity"),
+        ({"dim": 2, "z_dim": 0}, "z_dim"),
+        ({"dim": 2, "batch": 0}, "batch"),
         ({"dim": 2, "batch": 1}, "batch"),
         ({"dim": 2, "learning_rate": -1.0}, "generator_rate"),
         ({"dim": 2, "every": 0}, "every"),
@@ -80,5 +83,7 @@ def test_bad_arguments_are_named(recipe, arguments, named):
 def test_an_unknown_saved_recipe_is_named():
     with pytest.raises(ValueError, match="nonsense"):
         recipes.build({"name": "nonsense", "arguments": {}})
-    with pytest.raises(ValueError, match="sc_gan"):
+    with pytest.raises(ValueError, match="'mic_gan' cannot be built"):
+        recipes.build({"name": "mic_gan"})
+    with pytest.raises(ValueError, match="'sc_gan' cannot be built"):
         recipes.build({"name": "sc_gan", "arguments": {"dim": 2, "wings": 2}})

@@ -12,7 +12,9 @@ import small
 import torch
 from safetensors.torch import load_file
 
+from bnpgan import recipes
 from bnpgan.features import Identity
+from bnpgan.loop import own_randomness
 from bnpgan.losses import NonSaturating
 from bnpgan.partition import Partition
 from bnpgan.samplers import Clusterer, FixedLabels, KMeans, RandomLabels
@@ -153,9 +155,10 @@ class Collapsing(Clusterer):
 def test_a_collapse_is_reported_and_taken_only_when_it_is_seen_twice():
     x, _ = small.points()
     gan = small.gan("sc_gan", x, clusterer=Collapsing(small.CAPACITY))
-    with pytest.warns(UserWarning, match="step 4: the clusters collapsed from 6 to 1"):
+    with pytest.warns(UserWarning, match="collapsed from 6 to 1") as warned:
         run = train(replace(gan, schedule=replace(gan.schedule, log=4)), x, steps=12, progress=False)
     assert [(row["clusters"], row["kept"]) for row in run.history] == [(6, False), (6, True), (1, False)]
+    assert [str(w.message).partition(":")[0] for w in warned] == ["step 4", "step 8"]
 
 
 def test_a_clusterer_that_sees_some_points_predicts_the_others():
@@ -186,6 +189,14 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(tmp_p
     assert load_file(tmp_path / "run" / "checkpoint.safetensors")["generator.conditioning.table"].isfinite().all()
     with pytest.raises(ValueError, match="no checkpoint was written"):
         train(gan, x, steps=20, progress=False)
+
+
+def test_a_loss_that_is_not_finite_is_named_before_its_features_are_clustered():
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x)
+    gan = replace(gan, schedule=replace(gan.schedule, discriminator_rate=1e30, log=50, save=50))
+    with pytest.raises(ValueError, match=r"the loss is not finite at step \d"):
+        train(gan, x, steps=50, progress=False)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +240,54 @@ def test_a_directory_is_never_overwritten_unless_asked(tmp_path):
         train(gan, x, steps=1, out=tmp_path, progress=False, resume=True, overwrite=True)
 
 
+def test_a_run_that_cannot_start_leaves_what_was_there(tmp_path):
+    x, _ = small.points()
+    train(small.gan("sc_gan", x), x, steps=2, out=tmp_path / "run", progress=False)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    short = small.gan("sc_gan", x, clusterer=FixedLabels(torch.zeros(7).long(), small.CAPACITY))
+    for gan, changes in ((short, {}), (small.gan("sc_gan", x), {"seed": -1})):
+        for out, how in (("run", {"overwrite": True}), ("fresh", {})):
+            with pytest.raises(ValueError, match=r"labels has 7|seed"):
+                train(gan, x, steps=3, out=tmp_path / out, progress=False, **how, **changes)
+    with pytest.raises(ValueError, match="has taken 2"):
+        train(small.gan("sc_gan", x), x, steps=1, out=tmp_path / "run", progress=False, resume=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_new_images_go_where_equal_old_ones_went():
+    x, _ = small.points()
+    for name in ("kmeans", "stick-breaking"):
+        gan = small.gan("sc_gan", x, clusterer=small.clusterers(len(x))[name])
+        gan = replace(gan, schedule=replace(gan.schedule, every=100, discriminator_rate=1e-3))
+        run = train(gan, x, steps=90, progress=False)  # the discriminator has long moved on
+        assert (run.predict(x) == run.partition.labels).float().mean() > 0.9
+        with pytest.raises(ValueError, match="resize"):
+            run.predict(x[:, :1])
+        with pytest.raises(ValueError, match="finite"):
+            run.predict(x * float("nan"))
+
+
+def test_each_purpose_draws_from_a_stream_of_its_own():
+    drawn = set()
+    for key in ((7, 1), (7, 2), *((7, purpose, step) for purpose in (3, 4) for step in (1, 2))):
+        with own_randomness(torch.zeros(1), *key):
+            drawn.add(tuple(torch.randint(1000, (4,)).tolist()))
+    assert len(drawn) == 6
+
+
+def test_pictures_of_many_small_clusters_are_drawn(tmp_path):
+    x, _ = small.images()
+    train(small.gan("sc_gan", x, clusterer=small.Foreign(1)), x, steps=1, out=tmp_path / "one", progress=False)
+    many = recipes.sc_gan(image_shape=(1, 8, 8), capacity=200, backbone="mlp")
+    train(
+        replace(many, clusterer=RandomLabels(200)), x.repeat(3, 1, 1, 1), steps=1, out=tmp_path / "many", progress=False
+    )
+    two = recipes.sc_gan(image_shape=(2, 8, 8), capacity=3, backbone="mlp")
+    train(two, x.repeat(1, 2, 1, 1), steps=1, out=tmp_path / "channels", progress=False)
+    assert all((tmp_path / name / "samples.png").exists() for name in ("one", "many", "channels"))
+
+
 def test_resume_asks_for_the_same_run(tmp_path):
     x, _ = small.points()
     gan = small.gan("sc_gan", x)
@@ -236,7 +295,7 @@ def test_resume_asks_for_the_same_run(tmp_path):
         train(gan, x, steps=1, out=tmp_path / "run", progress=False, resume=True)
     train(gan, x, steps=2, out=tmp_path / "run", progress=False)
     for changed in ({"seed": 1}, {"x": x[:50]}, {"x": x + 1}):
-        with pytest.raises(ValueError, match="holds a run with"):
+        with pytest.raises(ValueError, match="was started with another"):
             train(gan, **{"x": x, "steps": 4, "out": tmp_path / "run", "progress": False, "resume": True, **changed})
 
 
@@ -254,7 +313,7 @@ def test_a_run_is_loaded_as_it_was(tmp_path):
     torch.manual_seed(0)
     second = again.sample(4), again.interpolate(*run.partition.labels.unique()[:2].tolist(), 5)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    for name in ("samples.png", "clusters.png", "config.json", "stats.jsonl"):
+    for name in ("samples.png", "clusters.png", "config.json", "stats.jsonl", "metrics.json"):
         assert (tmp_path / name).stat().st_size > 0
 
 
