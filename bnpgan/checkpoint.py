@@ -199,5 +199,5 @@ def _modules(training: "Training") -> dict[str, nn.Module]:
         "discriminator": gan.discriminator,
         "latent": gan.latent,
         "features": gan.features,
-        "average": training.average,
+        "averaged": training.averaged,
     }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from bnpgan.features import Features
 from bnpgan.metrics import effective_clusters, large_clusters
@@ -34,7 +34,9 @@ class Training:
         for part in (gan.generator, gan.discriminator, gan.latent, gan.features):
             part.to(device).train()
         self.maker = nn.ModuleDict({"generator": gan.generator, "latent": gan.latent})
-        self.average = AveragedModel(self.maker, multi_avg_fn=get_ema_multi_avg_fn(s.average))
+        self.averaged = copy.deepcopy(self.maker).requires_grad_(False)
+        self.average = get_ema_multi_avg_fn(s.average)
+        self.pairs = list(self.averaged.parameters()), list(self.maker.parameters())
         self.judge = [p for p in gan.discriminator.parameters() if p.requires_grad]
         made = [p for p in self.maker.parameters() if p.requires_grad]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
@@ -82,7 +84,9 @@ class Training:
         for p in self.judge:
             p.requires_grad_(True)
 
-        self.average.update_parameters(self.maker)
+        self.average(*self.pairs, None)
+        for kept, new in zip(self.averaged.buffers(), self.maker.buffers(), strict=True):
+            kept.copy_(new)
         self.losses = torch.stack([loss_d.detach(), loss_g.detach()])
         self.broken = torch.where((self.broken < 0) & ~self.losses.isfinite().all(), self.step, self.broken)
         self.step += 1
@@ -171,7 +175,7 @@ class Training:
 
     def run(self, config: dict[str, Any], gan: MixtureGAN, partition: Partition) -> Run:
         """A run with these parts and this partition."""
-        return Run(gan, partition, self.history, self.average.module, config)  # type: ignore[arg-type]
+        return Run(gan, partition, self.history, self.averaged, config)
 
 
 def _check_fit(gan: MixtureGAN, shape: torch.Size) -> None:
