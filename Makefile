@@ -16,7 +16,7 @@ setup: .venv/ready
 	touch $@
 
 demo: setup
-	$(ONE_THREAD) $(BIN)/bnpgan train mic-gan --data digits --backbone mlp --steps 5200 --out runs/demo --overwrite --baselines
+	$(ONE_THREAD) $(BIN)/bnpgan train mic-gan --data digits --backbone mlp --steps 5000 --out runs/demo --overwrite --baselines
 
 test: setup
 	$(ONE_THREAD) $(BIN)/pytest -n auto

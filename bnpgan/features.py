@@ -148,7 +148,7 @@ class FromEncoder(Features):
         self.encoder, self.capacity = encoder, capacity
         self.first_steps, self.steps, self.batch = first_steps, steps, batch
         self.real_weight, self.shift = real_weight, shift
-        self.optimizer = torch.optim.Adam(encoder.parameters(), lr=learning_rate, betas=(0.0, 0.99))
+        self.optimizer = torch.optim.Adam(encoder.parameters(), lr=learning_rate, betas=(0.0, 0.99), fused=True)
 
     def forward(self, gan: Networks, images: Tensor) -> Tensor:
         """``Q(x)``, ``(B, capacity)``."""

@@ -8,9 +8,9 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_code_in_the_readme_runs():
     (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.S)
-    assert "steps=5200" in code
+    assert "steps=5000" in code
     names: dict = {}
-    exec(code.replace("steps=5200", "steps=20, progress=False"), names)
+    exec(code.replace("steps=5000", "steps=20, progress=False"), names)
     assert names["run"].sample(3).shape == (3, 1, 8, 8)
     assert names["labels"].shape == (500,)
 
