@@ -97,15 +97,13 @@ class Training:
         self.gan.features.refresh(self.gan, self.images, self.partition)
         start = time.perf_counter()
         new, old = self.cluster(self.gan.features), self.partition
-        fell = old is not None and effective_clusters(new.labels) < 0.5 * effective_clusters(old.labels)
-        if fell:
-            warnings.warn(
-                f"step {self.step}: the clusters collapsed from {large_clusters(old.labels)} to "  # type: ignore[union-attr]
-                f"{large_clusters(new.labels)}; "
-                + ("seen twice, it is taken" if self.kept else "the old partition is kept for this round"),
-                stacklevel=4,
-            )
-        self.kept = fell and not self.kept
+        refused = False
+        if old is not None and effective_clusters(new.labels) < 0.5 * effective_clusters(old.labels):
+            refused = not self.kept
+            fate = "the old partition is kept for this round" if refused else "seen twice, it is taken"
+            before, after = large_clusters(old.labels), large_clusters(new.labels)
+            warnings.warn(f"step {self.step}: the clusters collapsed from {before} to {after}; {fate}", stacklevel=4)
+        self.kept = refused
         self.reported |= self.kept
         if not self.kept:
             self.partition = new
