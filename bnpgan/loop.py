@@ -114,6 +114,11 @@ class Training:
         clusterer, old = self.gan.clusterer, self.partition
         y = embed(features, self.gan, self.images)
         labels = features.suggest(y) if old is None else old.labels
+        if labels is not None and int(labels.max()) >= clusterer.capacity:
+            raise ValueError(
+                f"the features name slot {int(labels.max())} and the clusterer has {clusterer.capacity}: "
+                "build the features for the clusterer's capacity"
+            )
         with own_randomness(y, self.seed, SUBSET):  # the same images each time: their labels are the state of a chain
             some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
         with own_randomness(y, self.seed, CLUSTER, self.step + 1):

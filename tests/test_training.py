@@ -224,6 +224,12 @@ def test_a_clusterer_with_more_slots_than_the_networks_is_named():
             train(small.gan(recipe, x, clusterer=KMeans(9)), x, steps=1, progress=False)
 
 
+def test_features_that_name_more_slots_than_the_clusterer_has_are_named():
+    x, _ = small.images()
+    with pytest.raises(ValueError, match=r"the features name slot \d and the clusterer has 1"):
+        train(small.gan("mic_gan", x, clusterer=KMeans(1)), x, steps=5, progress=False)
+
+
 def test_a_directory_is_never_overwritten_unless_asked(tmp_path):
     x, _ = small.points()
     gan = small.gan("sc_gan", x)
