@@ -49,7 +49,7 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str | Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> "RunDirectory":
-        """The directory to train in, made if need be; nothing in it is lost unless ``overwrite`` says so."""
+        """The directory to train in, checked but not touched; ``begin`` makes it."""
         path = Path(path)
         if resume and overwrite:
             raise ValueError("resume and overwrite exclude each other: pass one of them")

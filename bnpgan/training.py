@@ -43,8 +43,9 @@ def train(
         gan: the parts.
         x: images ``(N, C, H, W)`` in [-1, 1], or points ``(N, D)``.
         steps: train until this many steps have been taken in all.
-        out: a directory for ``config.json``, ``stats.jsonl``, ``checkpoint.safetensors``, ``partition.safetensors``,
-            ``samples.png`` and ``clusters.png``; ``None`` writes nothing.
+        out: a directory for ``config.json``, ``stats.jsonl``, ``metrics.json``, ``checkpoint.safetensors``,
+            ``partition.safetensors``, ``samples.png`` and ``clusters.png``; it is made after the first step, so that
+            what cannot start leaves nothing behind; ``None`` writes nothing.
         device: where to train; ``None``: the GPU if there is one.
         seed: of everything that training draws.
         resume: go on from the checkpoint in ``out``; on a CPU the result is that of an uninterrupted run, bit for bit.
@@ -56,8 +57,8 @@ def train(
         The run: its weights, partition and history, and methods to sample.
 
     Raises:
-        ValueError: if ``x`` or ``steps`` is not valid, the generator makes another shape, ``out`` holds something or
-            does not match what is resumed, or a loss is no longer finite.
+        ValueError: if ``x``, ``steps``, ``device`` or ``seed`` is not valid, the generator makes another shape, ``out``
+            holds something or does not match what is resumed, or a loss is no longer finite.
     """
     images = _check(x, steps, seed).to(_device(device))
     config = {"recipe": gan.recipe, "data": data, "points": len(images), "shape": list(images.shape[1:])}
