@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from bnpgan.components import Centroids, Gaussians, NormalInverseWishart
+from bnpgan.components.normal_inverse_wishart import SHARES
 
 TENSORS = ("n", "matrix", "inverse", "log_det", "constant")
 
@@ -117,7 +118,7 @@ def test_predictive_keeps_the_leading_axes_of_its_points(shape):
 
 def test_predictive_is_a_student_t():
     D, component = 2, family(2)
-    prior = component.resolve(points(3, D))
+    prior = component.resolve(points(3, D))[0][0]
     degrees = prior.nu - D + 1
     student = stats.multivariate_t(prior.mean, prior.scale * (prior.kappa + 1) / (prior.kappa * degrees), degrees)
     x = points(6, D)
@@ -231,7 +232,7 @@ def test_statistics_of_many_chunks_are_those_of_one(monkeypatch):
 
 def test_posterior_mean_is_the_textbook_update():
     component, x = family(2), points(6, 2)
-    prior, n = component.resolve(x), 6
+    prior, n = component.resolve(x)[0][0], 6
     middle = x.mean(0)
     scatter = (x - middle).T @ (x - middle)
     pull = torch.outer(middle - prior.mean, middle - prior.mean) * prior.kappa * n / (prior.kappa + n)
@@ -277,15 +278,17 @@ def test_posterior_sample_of_an_empty_slot_is_a_draw_from_the_prior():
 @pytest.mark.parametrize("a", [1e-4, -3.0, 1e4])
 def test_default_scale_and_mean_follow_shift_and_scaling(a):
     x, b = points(30, 3), torch.tensor([2.0, -7.0, 100.0])
-    before, after = NormalInverseWishart().resolve(x), NormalInverseWishart().resolve(a * x + b)
+    before, after = NormalInverseWishart().resolve(x)[0][0], NormalInverseWishart().resolve(a * x + b)[0][0]
     torch.testing.assert_close(after.scale, a**2 * before.scale, rtol=1e-6, atol=0)
     torch.testing.assert_close(after.mean, a * before.mean + b)
 
 
-def test_default_prior_mean_of_a_covariance_is_that_of_the_data_shared_among_twenty():
+def test_default_prior_means_of_a_covariance_are_shares_of_that_of_the_data():
     x = points(100_000, 2)
-    prior = NormalInverseWishart(nu=9.0).resolve(x)
-    torch.testing.assert_close(prior.scale / (prior.nu - 3), x.T.cov() / 20, rtol=0, atol=1e-4)
+    members, log_weights = NormalInverseWishart(nu=9.0).resolve(x)
+    assert len(members) == len(log_weights) == len(SHARES)
+    for prior, share in zip(members, SHARES.values, strict=True):
+        torch.testing.assert_close(prior.scale / (prior.nu - 3), share * x.T.cov(), rtol=0, atol=1e-4)
 
 
 def test_default_scale_stands_a_constant_column():
@@ -297,12 +300,12 @@ def test_default_scale_stands_a_constant_column():
 
 
 def test_default_scale_stands_fewer_points_than_dimensions():
-    prior = NormalInverseWishart().resolve(points(3, 8))
+    prior = NormalInverseWishart().resolve(points(3, 8))[0][0]
     assert float(torch.linalg.eigvalsh(prior.scale).min()) > 0
 
 
 def test_given_hyper_parameters_are_taken_as_they_are():
-    prior = NormalInverseWishart(mean=torch.ones(2), scale=0.5, kappa=0.2, nu=7.0).resolve(points(4, 2))
+    prior = NormalInverseWishart(mean=torch.ones(2), scale=0.5, kappa=0.2, nu=7.0).resolve(points(4, 2))[0][0]
     assert prior.mean.tolist() == [1, 1]
     assert prior.scale.tolist() == [[0.5, 0], [0, 0.5]]
     assert (prior.kappa, prior.nu) == (0.2, 7.0)
@@ -329,7 +332,7 @@ def test_given_hyper_parameters_are_taken_as_they_are():
 )
 def test_bad_hyper_parameter_is_named(name, value):
     with pytest.raises(ValueError, match=f"^{name} "):
-        NormalInverseWishart(**{name: value}).resolve(points(5, 2))
+        NormalInverseWishart(**{name: value}).resolve(points(5, 2))[0][0]
 
 
 def test_points_that_are_all_equal_set_no_scale():

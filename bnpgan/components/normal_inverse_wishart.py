@@ -1,6 +1,7 @@
 """Gaussian clusters of full covariance and their conjugate prior."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,22 +9,27 @@ import torch
 from torch import Tensor
 from torch.distributions import Chi2
 
+from bnpgan.components.base import ExponentialFamily, FamilyStats
 from bnpgan.components.distributions import Gaussians, quadratic
-
-EXPECTED_CLUSTERS = 20  # the default scale of a cluster is the covariance of the data shared among so many
+from bnpgan.grids import Grid, as_grid, check_positive
 
 
 class Hyperparameters(NamedTuple):
-    """A Normal-Inverse-Wishart with every value set: ``mean`` ``(D,)``, ``scale`` ``(D, D)``, ``kappa``, ``nu``."""
+    """Every value set: ``mean`` ``(D,)``, ``scale`` ``(D, D)`` times ``factor``, ``kappa``, ``nu``, ``factor``."""
 
     mean: Tensor
     scale: Tensor
     kappa: float
     nu: float
+    factor: float
+
+
+SHARES = Grid(torch.logspace(-4, 0, 17, base=10, dtype=torch.float64))
+"""By default the prior mean of a cluster's covariance is one of these shares of the covariance of the data."""
 
 
 @dataclass(eq=False)
-class NormalInverseWishartStats:
+class NormalInverseWishartStats(FamilyStats):
     r"""Statistics of ``K`` slots under a Normal-Inverse-Wishart prior, around its mean :math:`m_0`.
 
     ``matrix`` is :math:`\tilde\Psi_k = diag(\kappa, \Psi) + \sum_i \tilde x_i \tilde x_i^T` with
@@ -31,8 +37,6 @@ class NormalInverseWishartStats:
     ``inverse`` and ``log_det`` follow it by rank-one updates; ``constant`` is the part of the log predictive without x.
     """
 
-    prior: Hyperparameters
-    n: Tensor
     matrix: Tensor
     inverse: Tensor
     log_det: Tensor
@@ -40,7 +44,7 @@ class NormalInverseWishartStats:
 
 
 @dataclass(frozen=True, eq=False)
-class NormalInverseWishart:
+class NormalInverseWishart(ExponentialFamily):
     r"""Gaussian clusters of full covariance under their conjugate prior.
 
     .. math:: \Sigma \sim IW(\nu, \Psi), \quad \mu \mid \Sigma \sim N(m_0, \Sigma / \kappa), \quad
@@ -53,12 +57,13 @@ class NormalInverseWishart:
     Args:
         mean: :math:`m_0`, ``(D,)``; ``None``: the mean of the data.
         scale: :math:`\Psi`, ``(D, D)`` or a number for that multiple of the identity. ``None``: the prior mean of
-            :math:`\Sigma` is the covariance of the data shared among 20 clusters,
-            :math:`\Psi = (\nu - D - 1) C / 20`, where :math:`C` is the covariance drawn towards its mean eigenvalue
-            with weight :math:`D / (N + D)`, so that it is positive definite unless all points are equal. The scale
-            decides how many clusters there are: data in known units deserve a value of their own.
+            :math:`\Sigma` is the covariance of the data times ``factor``: :math:`\Psi = f (\nu - D - 1) C`, with
+            :math:`C` drawn towards its mean eigenvalue with weight :math:`D / (N + D)`, so that it is positive definite
+            unless all points are equal.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > D + 1`, the weight of ``scale`` in points; ``None``: :math:`D + 2`.
+        factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
+            how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
 
     Raises:
         ValueError: if ``kappa`` is not positive, or, when data arrive, ``nu`` is not above D + 1, ``mean`` or ``scale``
@@ -81,13 +86,16 @@ class NormalInverseWishart:
     scale: Tensor | float | None = None
     kappa: float = 0.01
     nu: float | None = None
+    factor: float | Grid = None  # type: ignore[assignment]  # set below
 
     def __post_init__(self) -> None:
-        if not (0 < self.kappa < math.inf):
-            raise ValueError(f"kappa must be positive and finite, got {self.kappa}: pass a number such as 0.01")
+        check_positive("kappa", self.kappa)
+        if self.factor is None:
+            object.__setattr__(self, "factor", SHARES if self.scale is None else 1.0)
+        check_positive("factor", self.factor)
 
-    def resolve(self, x: Tensor) -> Hyperparameters:
-        """Every hyper-parameter, checked; those left ``None`` are set from the points ``(N, D)``."""
+    def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
+        """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
         N, D = x.shape
         nu = float(D + 2 if self.nu is None else self.nu)
         if not D + 1 < nu < math.inf:
@@ -100,7 +108,7 @@ class NormalInverseWishart:
             centred = x - x.mean(0)
             covariance = centred.T @ centred / N
             share = D / (N + D)
-            scale = ((1 - share) * covariance + share * covariance.trace() / D * eye) * (nu - D - 1) / EXPECTED_CLUSTERS
+            scale = ((1 - share) * covariance + share * covariance.trace() / D * eye) * (nu - D - 1)
             if not scale.trace() > 0:
                 raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
         else:
@@ -111,29 +119,14 @@ class NormalInverseWishart:
                 f"scale must be a symmetric positive definite ({D}, {D}) matrix or a positive number, "
                 f"got shape {tuple(scale.shape)}: check its eigenvalues, or pass None to set it from the data"
             )
-        return Hyperparameters(mean, scale, self.kappa, nu)
+        grid = as_grid(self.factor)
+        members = [Hyperparameters(mean, factor * scale, self.kappa, nu, factor) for factor in grid.values.tolist()]
+        return members, grid.log_weights
 
-    def stats(self, x: Tensor, labels: Tensor, capacity: int) -> NormalInverseWishartStats:
-        """Statistics of the points ``(N, D)`` under labels ``(N,)`` in ``[0, capacity)``."""
-        prior = self.resolve(x)
-        D = x.shape[1]
-        sums = x.new_zeros(capacity, (D + 1) * (D + 2) // 2)
-        start = 0
-        for phi in quadratic(x - prior.mean):
-            sums.index_add_(0, labels[start : start + len(phi)], phi)
-            start += len(phi)
-        return _stats(prior, sums)
-
-    def soft_stats(self, x: Tensor, responsibilities: Tensor) -> NormalInverseWishartStats:
-        """Statistics of the points ``(N, D)``, each in slot ``k`` with weight ``responsibilities[:, k]``."""
-        prior = self.resolve(x)
-        D = x.shape[1]
-        sums = x.new_zeros(responsibilities.shape[1], (D + 1) * (D + 2) // 2)
-        start = 0
-        for phi in quadratic(x - prior.mean):
-            sums += responsibilities[start : start + len(phi)].T @ phi
-            start += len(phi)
-        return _stats(prior, sums)
+    def fixed(self, stats: NormalInverseWishartStats) -> "NormalInverseWishart":
+        """This family with every hyper-parameter a number, those that the statistics were made with."""
+        mean, scale, kappa, nu, factor = stats.prior
+        return NormalInverseWishart(mean, scale / factor, kappa, nu, factor)
 
     def add_(self, stats: NormalInverseWishartStats, k: int, x: Tensor, sign: int = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it): rank-one updates, O(D^2)."""
@@ -160,11 +153,27 @@ class NormalInverseWishart:
         .. math:: \log p(x_{1..n}) = -\tfrac{nD}{2} \log \pi + \log \frac{\Gamma_D(\nu_n / 2)}{\Gamma_D(\nu / 2)}
             + \tfrac{\nu}{2} \log |\Psi| - \tfrac{\nu_n}{2} \log |\Psi_n| + \tfrac{D}{2} \log \frac{\kappa}{\kappa_n}
         """
-        D = stats.matrix.shape[-1] - 1
-        prior, empty = stats.prior, torch.zeros_like(stats.n)
-        log_det = math.log(prior.kappa) + torch.logdet(prior.scale)
-        difference = _normaliser(prior, stats.n, stats.log_det) - _normaliser(prior, empty, log_det)
-        return difference - 0.5 * D * math.log(math.pi) * stats.n
+        return _log_marginal(stats.prior, stats.n, stats.log_det)
+
+    def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
+        n, D = sums[:, 0], len(members[0].mean)
+        matrices = _matrices(sums, D) + torch.stack([_prior_matrix(prior) for prior in members])[:, None]
+        log_det = 2 * torch.linalg.cholesky_ex(matrices).L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return torch.stack([_log_marginal(prior, n, after) for prior, after in zip(members, log_det, strict=True)])
+
+    def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
+        return quadratic(x - prior.mean)
+
+    def _choose(
+        self, members: list[Hyperparameters], log_posterior: Tensor, sums: Tensor, g: int
+    ) -> NormalInverseWishartStats:
+        prior, D = members[g], len(members[g].mean)
+        n, matrix = sums[:, 0].clone(), _matrices(sums, D) + _prior_matrix(prior)
+        inverse, log_det = _invert(matrix, prior)
+        constant = _normaliser(prior, n + 1, log_det) - _normaliser(prior, n, log_det) - 0.5 * D * math.log(math.pi)
+        return NormalInverseWishartStats(
+            n, prior, members, log_posterior, sums, matrix=matrix, inverse=inverse, log_det=log_det, constant=constant
+        )
 
     def log_predictive(self, stats: NormalInverseWishartStats, x: Tensor) -> Tensor:
         r"""Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: a Student t, as the ratio of two marginals.
@@ -199,17 +208,17 @@ class NormalInverseWishart:
         return Gaussians(mean + (factor @ noise).squeeze(-1) / kappa.sqrt()[:, None], factor @ factor.mT)
 
 
-def _stats(prior: Hyperparameters, sums: Tensor) -> NormalInverseWishartStats:
-    D = len(prior.scale)
+def _matrices(sums: Tensor, D: int) -> Tensor:
     rows, columns = torch.triu_indices(D + 1, D + 1, device=sums.device)
     matrix = sums.new_empty(len(sums), D + 1, D + 1)
     matrix[:, rows, columns] = sums
     matrix[:, columns, rows] = sums
-    n = matrix[:, 0, 0].clone()
-    matrix += _prior_matrix(prior)
-    inverse, log_det = _invert(matrix, prior)
-    constant = _normaliser(prior, n + 1, log_det) - _normaliser(prior, n, log_det) - 0.5 * D * math.log(math.pi)
-    return NormalInverseWishartStats(prior, n, matrix, inverse, log_det, constant)
+    return matrix
+
+
+def _log_marginal(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:
+    before = _normaliser(prior, 0 * n, math.log(prior.kappa) + torch.logdet(prior.scale))
+    return _normaliser(prior, n, log_det) - before - 0.5 * len(prior.scale) * math.log(math.pi) * n
 
 
 def _prior_matrix(prior: Hyperparameters) -> Tensor:

@@ -1,12 +1,12 @@
 """The two interfaces of the sampler layer, and the little that all samplers share."""
 
 from abc import ABC, abstractmethod
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
 
-from bnpgan.components.base import Component
+from bnpgan.components.base import Component, Stats
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.priors import Prior
 
@@ -43,14 +43,21 @@ class Clusterer(ABC):
 
 
 class Sampler(Clusterer):
-    r"""A Markov chain on label vectors whose invariant law is :math:`p(z \mid x) \propto p(z) \prod_k m(x_{z = k})`.
+    r"""A Markov chain on label vectors whose invariant law is :math:`p(z \mid x) \propto p(z) \, p(x \mid z)`.
 
-    The label vector is the whole state: ``step`` draws all else anew from its exact conditional given the labels. A new
-    sampler gives ``init``, ``step`` and ``log_prior``, and has the fields ``component``, ``capacity`` and ``sweeps``.
+    The label vector is the whole state: ``step`` draws all else anew from its exact conditional given the labels,
+    learned hyper-parameters first (``draw``). A new sampler gives ``init``, ``step`` and ``log_prior``, and has the
+    fields ``prior``, ``component``, ``capacity`` and ``sweeps``.
+
+    Attributes:
+        ordered: whether the labels follow truncated weights of ordered slots, ``Prior.log_marginal``, and not
+            partitions, ``Prior.log_eppf``.
     """
 
+    prior: Prior
     component: Component
     sweeps: int
+    ordered: ClassVar[bool] = False
 
     @abstractmethod
     def init(self, x: Tensor) -> Tensor:
@@ -66,11 +73,16 @@ class Sampler(Clusterer):
 
     @final
     def log_joint(self, x: Tensor, labels: Tensor) -> Tensor:
-        r"""The value ``()`` that a trace shows, :math:`\log p(z) + \sum_k \log m(x_{z = k})`."""
+        r"""The value ``()`` that a trace shows, :math:`\log p(z) + \log p(x \mid z)`, learned values summed out."""
         x, labels = check_state(x, labels, self.capacity)
-        return (
-            self.log_prior(labels) + self.component.log_marginal(self.component.stats(x, labels, self.capacity)).sum()
-        )
+        return self.log_prior(labels) + self.component.log_evidence(self.component.stats(x, labels, self.capacity))
+
+    @final
+    def draw(self, x: Tensor, labels: Tensor) -> tuple[Prior, Stats]:
+        """The prior, and the statistics of the slots, with learned hyper-parameters drawn given the labels ``(N,)``."""
+        counts = torch.bincount(labels, minlength=self.capacity)
+        stats = self.component.stats(x, labels, self.capacity)
+        return self.prior.draw(counts, self.ordered), self.component.draw(stats)
 
     @final
     def partition(self, x: Tensor, labels: Tensor) -> Partition:

@@ -75,13 +75,14 @@ class CRPGibbs(Sampler):
         seated = labels >= 0
         one_hot = torch.zeros(len(x), self.capacity, dtype=x.dtype)
         one_hot[seated, labels[seated]] = 1
-        stats, counts = self.component.soft_stats(x, one_hot), one_hot.sum(0).long()
+        counts = one_hot.sum(0).long()
+        prior, stats = self.prior.draw(counts), self.component.draw(self.component.soft_stats(x, one_hot))
         gumbel = -torch.empty_like(one_hot).exponential_().log()  # argmax(log p + gumbel) is a draw from p
         for i, k in enumerate(labels.tolist()):
             if k >= 0:
                 counts[k] -= 1
                 self.component.add_(stats, k, x[i], sign=-1)
-            log_p = self.prior.log_predictive(counts) + self.component.log_predictive(stats, x[i])
+            log_p = prior.log_predictive(counts) + self.component.log_predictive(stats, x[i])
             k = int((log_p + gumbel[i]).argmax())
             counts[k] += 1
             self.component.add_(stats, k, x[i])

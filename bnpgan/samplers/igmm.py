@@ -66,8 +66,8 @@ class IGMM(Sampler):
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw all components given the labels, then move the points ``(N,)`` one at a time given those."""
         x, labels = check_state(x, labels, self.capacity)
-        components = self.component.posterior_sample(self.component.stats(x, labels, self.capacity))
-        log_density = components.log_prob(x)
+        prior, stats = self.draw(x, labels)
+        log_density = self.component.posterior_sample(stats).log_prob(x)
         density = (log_density - log_density.amax(1, keepdim=True)).exp().cpu().numpy()
         uniform = torch.rand(len(x), dtype=torch.float64).numpy()
         counts = torch.bincount(labels, minlength=self.capacity).cpu()
@@ -76,7 +76,7 @@ class IGMM(Sampler):
         for i, k in enumerate(moved.tolist()):
             if k not in weights:
                 counts[k] -= 1
-                weights[k] = self.prior.log_predictive(counts).exp().numpy()
+                weights[k] = prior.log_predictive(counts).exp().numpy()
                 counts[k] += 1
             cumulative = (weights[k] * density[i]).cumsum()
             new = int(cumulative.searchsorted(uniform[i] * cumulative[-1], side="right"))

@@ -1,6 +1,7 @@
 """Truncated stick-breaking with blocked Gibbs sampling (Ishwaran and James 2001)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -52,6 +53,7 @@ class StickBreaking(Sampler):
     sweeps: int = 100
     max_dim: int | None = 32
     max_points: int | None = None
+    ordered: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_chain(self)
@@ -63,8 +65,8 @@ class StickBreaking(Sampler):
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw weights and parameters given the labels, then all labels ``(N,)`` given those."""
         x, labels = check_state(x, labels, self.capacity)
-        stats = self.component.stats(x, labels, self.capacity)
-        log_weights = self.prior.sample_log_weights(torch.bincount(labels, minlength=self.capacity))
+        prior, stats = self.draw(x, labels)
+        log_weights = prior.sample_log_weights(torch.bincount(labels, minlength=self.capacity))
         return categorical(log_weights + self.component.posterior_sample(stats).log_prob(x))
 
     def log_prior(self, labels: Tensor) -> Tensor:

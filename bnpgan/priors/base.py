@@ -1,0 +1,121 @@
+"""What every prior can do, and how one is mixed over the grids of its hyper-parameters."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from functools import cached_property
+from typing import Protocol, Self
+
+import torch
+from torch import Tensor
+from torch.distributions import Gamma
+
+from bnpgan.grids import Grid, joint, learned
+
+
+class Prior(Protocol):
+    """How counts become probabilities of clusters; ``counts`` is ``(C,)``, zero where a slot is empty."""
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The names of the hyper-parameters that ``draw`` draws."""
+        ...
+
+    def draw(self, counts: Tensor, ordered: bool = False) -> "Prior":
+        """This prior with numbers for its grids, drawn given the counts of a partition, or of ``ordered`` slots."""
+        ...
+
+    def log_predictive(self, counts: Tensor) -> Tensor:
+        """Log-probability ``(C,)`` that the next point takes each slot; empty slots share the new-cluster mass."""
+        ...
+
+    def log_eppf(self, counts: Tensor) -> Tensor:
+        """Log exchangeable partition probability ``(...)`` of partitions with the block sizes ``(..., C)``."""
+        ...
+
+    def sample_log_weights(self, counts: Tensor) -> Tensor:
+        """A draw ``(C,)`` of the log-weights of the slots given the counts; -inf where there is no component."""
+        ...
+
+    def log_marginal(self, counts: Tensor) -> Tensor:
+        r"""Log-probability ``(...)`` of a label vector with counts ``(..., C)``, :math:`\log E[\prod_k w_k^{n_k}]`."""
+        ...
+
+
+class Family(ABC):
+    """A family of priors, mixed over the grids of its hyper-parameters.
+
+    Its laws are written for all members at once: counts ``(..., 1, C)`` and hyper-parameters ``(G, 1)``, in the order
+    of ``_hyper``, give ``(..., G)`` (the predictive: ``(G, C)``).
+    """
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The names of the hyper-parameters given as grids."""
+        return learned(self)
+
+    def draw(self, counts: Tensor, ordered: bool = False) -> Self:
+        r"""This prior with its grids replaced by a draw given counts ``(C,)``, :math:`p(g) \propto w_g p(n \mid g)`.
+
+        Args:
+            counts: ``(C,)``.
+            ordered: whether they belong to slots under truncated weights (``log_marginal``) and not to a partition.
+        """
+        if not self.learned:
+            return self
+        g = torch.multinomial(self._posterior(counts, ordered).softmax(-1), 1)
+        values = dict(zip(self._hyper(), self._members[0], strict=True))
+        drawn = {name: float(values[name][g]) for name in self.learned}
+        return replace(self, **drawn)  # type: ignore[type-var]
+
+    def log_predictive(self, counts: Tensor) -> Tensor:
+        """Log-probability ``(C,)`` of each slot for the next point; empty slots share that of a new cluster."""
+        each = self._log_predictive(counts.to(torch.float64), self._columns(counts))
+        if len(each) == 1:
+            return each[0]
+        return (self._posterior(counts, ordered=False).log_softmax(-1)[:, None] + each).logsumexp(0)
+
+    def log_eppf(self, counts: Tensor) -> Tensor:
+        """Log exchangeable partition probability ``(...)`` of the block sizes ``(..., C)`` that are not zero."""
+        return self._posterior(counts, ordered=False).logsumexp(-1)
+
+    def sample_log_weights(self, counts: Tensor) -> Tensor:
+        """A draw ``(C,)`` of the log-weights of the slots given the counts."""
+        return self.draw(counts, ordered=True)._sample_log_weights(counts.to(torch.float64))
+
+    def log_marginal(self, counts: Tensor) -> Tensor:
+        """Log-probability ``(...)`` of one label vector with the counts ``(..., C)`` under the truncated weights."""
+        return self._posterior(counts, ordered=True).logsumexp(-1)
+
+    @abstractmethod
+    def _hyper(self) -> dict[str, float | Grid]:
+        """The hyper-parameters by name, in the order in which the laws take them."""
+
+    @abstractmethod
+    def _log_predictive(self, n: Tensor, hyper: list[Tensor]) -> Tensor: ...
+
+    @abstractmethod
+    def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor: ...
+
+    @abstractmethod
+    def _sample_log_weights(self, n: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor: ...
+
+    @cached_property
+    def _members(self) -> tuple[list[Tensor], Tensor]:
+        return joint(*self._hyper().values())
+
+    def _columns(self, counts: Tensor) -> list[Tensor]:
+        return [value[:, None].to(counts.device) for value in self._members[0]]
+
+    def _posterior(self, counts: Tensor, ordered: bool) -> Tensor:
+        law = self._log_marginal if ordered else self._log_eppf
+        n = counts.to(torch.float64)[..., None, :]
+        return law(n, self._columns(counts)) + self._members[1].to(counts.device)
+
+
+def log_gamma_sample(shape: Tensor) -> Tensor:
+    """Logs of draws from Gamma(shape, 1)."""
+    # G(a) = G(a + 1) U^(1/a): a plain draw underflows to 0 for the small shapes of empty slots.
+    return Gamma(shape + 1, torch.ones_like(shape)).sample().log() + torch.rand_like(shape).log() / shape

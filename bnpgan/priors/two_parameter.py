@@ -1,0 +1,129 @@
+"""The Dirichlet and Pitman-Yor processes."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from bnpgan.grids import Grid, check_positive
+from bnpgan.priors.base import Family, log_gamma_sample
+
+
+class TwoParameter(Family):
+    r"""The two-parameter family :math:`PY(\alpha, d)`; the Dirichlet process is :math:`d = 0`.
+
+    The next point, and a partition into blocks of sizes :math:`n_k` (with :math:`(a)_m = \Gamma(a + m) / \Gamma(a)`):
+
+    .. math:: p(k) \propto n_k - d \;(n_k > 0), \qquad p(k) \propto (\alpha + d K) / (C - K) \;(n_k = 0)
+    .. math::
+        \log p(n) = \sum_{i=1}^{K-1} \log(\alpha + i d) + \sum_k \log (1 - d)_{n_k - 1} - \log (\alpha + 1)_{N - 1}
+
+    Truncated sticks given the counts:
+
+    .. math:: v_k \sim Beta(1 - d + n_k, \alpha + k d + \sum_{l > k} n_l), \quad v_C = 1, \quad
+        w_k = v_k \prod_{l < k} (1 - v_l)
+    .. math:: \log p(z) = \sum_{k < C} \log \frac{B(1 - d + n_k, \alpha + k d + n_{>k})}{B(1 - d, \alpha + k d)}
+
+    References:
+        Pitman, "Exchangeable and partially exchangeable random partitions", 1995, Eq. 16 (the partition);
+        Ishwaran and James, "Gibbs sampling methods for stick-breaking priors", 2001, Eqs. 6 and 19 (the sticks).
+    """
+
+    concentration: float | Grid
+    discount: float | Grid
+
+    def _hyper(self) -> dict[str, float | Grid]:
+        return {"concentration": self.concentration, "discount": self.discount}
+
+    def _log_predictive(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
+        alpha, d = hyper
+        occupied = n > 0
+        used = occupied.sum()
+        new = (alpha + d * used) / (len(n) - used)
+        return torch.where(occupied, n - d, new).log() - (n.sum() + alpha).log()
+
+    def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
+        alpha, d = hyper
+        occupied, total = n > 0, n.sum(-1)
+        i = torch.arange(1, n.shape[-1], dtype=n.dtype, device=n.device)
+        tables = ((alpha + i * d).log() * (i < occupied.sum(-1, keepdim=True))).sum(-1)
+        sizes = torch.where(occupied, torch.lgamma(n - d) - torch.lgamma(1 - d), 0.0).sum(-1)
+        seats = torch.lgamma(alpha + 1)[:, 0] - torch.lgamma(alpha[:, 0] + total)
+        return torch.where(total > 0, tables + sizes + seats, 0.0)
+
+    def _sample_log_weights(self, n: Tensor) -> Tensor:
+        alpha, d = (value.to(n.device) for value in self._members[0])
+        a, b = (log_gamma_sample(shape) for shape in _sticks(n, alpha, d))
+        total, end = torch.logaddexp(a, b), a.new_zeros(1)
+        return torch.cat([a - total, end]) + torch.cat([end, (b - total).cumsum(0)])
+
+    def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
+        alpha, d = hyper
+        return (_log_beta(*_sticks(n, alpha, d)) - _log_beta(*_sticks(torch.zeros_like(n), alpha, d))).sum(-1)
+
+
+@dataclass(frozen=True)
+class DirichletProcess(TwoParameter):
+    r"""Dirichlet process: a new cluster is opened with probability :math:`\alpha / (n + \alpha)`.
+
+    Args:
+        concentration: :math:`\alpha > 0`; about :math:`\alpha \log(1 + N / \alpha)` clusters are expected a priori.
+            A :class:`~bnpgan.grids.Grid` is learned, e.g. ``Grid.gamma(1.0, 1.0)``.
+
+    Raises:
+        ValueError: if ``concentration`` is not positive.
+
+    Example:
+        >>> DirichletProcess(1.0).log_predictive(torch.tensor([2, 1, 0, 0])).exp()
+        tensor([0.5000, 0.2500, 0.1250, 0.1250], dtype=torch.float64)
+
+    References:
+        Ferguson, "A Bayesian analysis of some nonparametric problems", 1973;
+        Antoniak, "Mixtures of Dirichlet processes with applications to Bayesian nonparametric problems", 1974.
+    """
+
+    concentration: float | Grid = 1.0
+    discount: float = field(default=0.0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_positive("concentration", self.concentration)
+
+
+@dataclass(frozen=True)
+class PitmanYor(TwoParameter):
+    r"""Pitman-Yor process: cluster sizes with a power-law tail, :math:`K \sim N^d`.
+
+    Args:
+        concentration: :math:`\alpha > 0` (the range :math:`-d < \alpha \le 0`, also valid, is left out).
+        discount: :math:`d \in [0, 1)`; 0 is the Dirichlet process. Either may be a :class:`~bnpgan.grids.Grid`, e.g.
+            ``Grid.gamma(1.0, 1.0)`` and ``Grid.beta()``; two grids are learned jointly.
+
+    Raises:
+        ValueError: if ``concentration`` is not positive or ``discount`` is outside [0, 1).
+
+    Example:
+        >>> PitmanYor(1.0, 0.5).log_predictive(torch.tensor([2, 1, 0, 0])).exp()
+        tensor([0.3750, 0.1250, 0.2500, 0.2500], dtype=torch.float64)
+
+    References:
+        Pitman and Yor, "The two-parameter Poisson-Dirichlet distribution derived from a stable subordinator", 1997.
+    """
+
+    concentration: float | Grid = 1.0
+    discount: float | Grid = 0.5
+
+    def __post_init__(self) -> None:
+        check_positive("concentration", self.concentration)
+        values = self.discount.values if isinstance(self.discount, Grid) else torch.tensor([self.discount])
+        if not ((values >= 0) & (values < 1)).all():
+            raise ValueError(f"discount must lie in [0, 1), got {self.discount}: pass 0 for a Dirichlet process")
+
+
+def _sticks(n: Tensor, alpha: Tensor | float, d: Tensor | float) -> tuple[Tensor, Tensor]:
+    k = torch.arange(1, n.shape[-1], dtype=n.dtype, device=n.device)
+    after = n.sum(-1, keepdim=True) - n.cumsum(-1)[..., :-1]
+    return 1 - d + n[..., :-1], alpha + d * k + after
+
+
+def _log_beta(a: Tensor, b: Tensor) -> Tensor:
+    return torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
