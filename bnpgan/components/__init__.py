@@ -5,7 +5,23 @@ distributions drawn from it or summarised by it.
 """
 
 from bnpgan.components.base import Component, Stats
-from bnpgan.components.distributions import Centroids, Components, Gaussians
+from bnpgan.components.categoricals import Categoricals
+from bnpgan.components.dirichlet_categorical import DirichletCategorical
+from bnpgan.components.distributions import Centroids, Components, DiagonalGaussians, Gaussians
+from bnpgan.components.normal_inverse_gamma import NormalInverseGamma
 from bnpgan.components.normal_inverse_wishart import NormalInverseWishart
+from bnpgan.components.spherical_normal import SphericalNormal
 
-__all__ = ["Centroids", "Component", "Components", "Gaussians", "NormalInverseWishart", "Stats"]
+__all__ = [
+    "Categoricals",
+    "Centroids",
+    "Component",
+    "Components",
+    "DiagonalGaussians",
+    "DirichletCategorical",
+    "Gaussians",
+    "NormalInverseGamma",
+    "NormalInverseWishart",
+    "SphericalNormal",
+    "Stats",
+]

@@ -132,6 +132,18 @@ class ExponentialFamily(ABC):
             return self.log_marginal(stats).sum()
         return stats.log_posterior.logsumexp(0)
 
+    def features(self, stats: Any, x: Tensor) -> Iterator[Tensor]:
+        r"""The features :math:`\phi(x)` of the points ``(N, D)`` in chunks of rows, ``(n, F)``."""
+        return self._features(x, stats.prior)
+
+    def with_sums(self, stats: Any, sums: Tensor) -> Any:
+        """Statistics of other slots, from their sums of features ``(K, F)``, under the same hyper-parameters."""
+        return self._choose([stats.prior], sums.new_zeros(1), sums, 0)
+
+    @abstractmethod
+    def natural(self, stats: Any) -> Tensor:
+        r"""Weights ``(K, F)`` with :math:`\log p(x \mid \hat\theta_k) = \phi(x)^T w_k` at the posterior mean."""
+
     @abstractmethod
     def resolve(self, x: Tensor) -> tuple[list[Any], Tensor]:
         """The hyper-parameters, set from the points where ``None``, for each value of a grid; log-weights."""

@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Self
 
 import torch
@@ -65,17 +66,7 @@ class Gaussians(Components):
         # The quadratic form cancels when x is far from 0 and narrow: work around the middle of the points.
         x = x.to(self.mean.dtype)
         middle = x.detach().mean(0)
-        factor = torch.linalg.cholesky(self.covariance)
-        precision = torch.cholesky_inverse(factor)
-        mean = self.mean - middle
-        pull = torch.einsum("kde,ke->kd", precision, mean)
-        form = precision.new_empty(len(mean), x.shape[1] + 1, x.shape[1] + 1)
-        form[:, 1:, 1:] = precision
-        form[:, 1:, 0] = form[:, 0, 1:] = -pull
-        log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        form[:, 0, 0] = (pull * mean).sum(-1) + log_det + x.shape[1] * math.log(2 * math.pi)
-        rows, columns = torch.triu_indices(*form.shape[1:], device=form.device)
-        weights = (form[:, rows, columns] * torch.where(rows == columns, -0.5, -1.0)).T
+        weights = gaussian_weights(self.mean - middle, self.covariance).T
         return torch.cat([phi @ weights for phi in quadratic(x - middle)])
 
     def sample(self, slots: Tensor) -> Tensor:
@@ -83,6 +74,48 @@ class Gaussians(Components):
         noise = torch.randn(len(slots), self.mean.shape[1], dtype=self.mean.dtype, device=self.mean.device)
         factor = torch.linalg.cholesky(self.covariance)[slots]
         return self.mean[slots] + torch.einsum("nde,ne->nd", factor, noise)
+
+    def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
+        """The slot ``(N,)`` of the highest posterior probability."""
+        return (self.log_prob(x) + log_weights).argmax(1)
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalGaussians(Components):
+    r"""Gaussians :math:`N(\mu_k, diag(\sigma_k^2))`.
+
+    Args:
+        mean: ``(K, D)``.
+        variance: ``(K, D)``, positive.
+
+    Example:
+        >>> g = DiagonalGaussians(torch.zeros(3, 2), torch.ones(3, 2))
+        >>> g.log_prob(torch.zeros(5, 2)).shape
+        torch.Size([5, 3])
+    """
+
+    mean: Tensor
+    variance: Tensor
+
+    @property
+    def covariance(self) -> Tensor:
+        """The same variances as full matrices ``(K, D, D)``."""
+        return torch.diag_embed(self.variance)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        r"""Log-densities ``(N, K)``: one matrix product with the features :math:`[x, x^2]`."""
+        # Around the middle of the points, as for full covariances.
+        x = x.to(self.mean.dtype)
+        middle = x.detach().mean(0)
+        x, mean, precision = x - middle, self.mean - middle, 1 / self.variance
+        constant = (mean**2 * precision + (2 * math.pi * self.variance).log()).sum(1)
+        weights = torch.cat([mean * precision, -0.5 * precision], 1)
+        return torch.addmm(-0.5 * constant, torch.cat([x, x**2], 1), weights.T)
+
+    def sample(self, slots: Tensor) -> Tensor:
+        """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
+        noise = torch.randn(len(slots), self.mean.shape[1], dtype=self.mean.dtype, device=self.mean.device)
+        return self.mean[slots] + self.variance[slots].sqrt() * noise
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The slot ``(N,)`` of the highest posterior probability."""
@@ -135,6 +168,39 @@ def squared_distances(x: Tensor, means: Tensor) -> Tensor:
     middle = means.mean(0)
     x, means = x - middle, means - middle
     return torch.addmm((x**2).sum(1, keepdim=True) + (means**2).sum(1), x, means.T, alpha=-2).clamp_(min=0)
+
+
+def gaussian_weights(mean: Tensor, covariance: Tensor) -> Tensor:
+    r"""Weights ``(K, F)`` of the quadratic features in the log-densities of Gaussians ``(K, D)``, ``(K, D, D)``."""
+    D = mean.shape[1]
+    factor = torch.linalg.cholesky(covariance)
+    precision = torch.cholesky_inverse(factor)
+    pull = (precision @ mean[..., None]).squeeze(-1)
+    form = precision.new_empty(len(mean), D + 1, D + 1)
+    form[:, 1:, 1:] = precision
+    form[:, 1:, 0] = form[:, 0, 1:] = -pull
+    log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    form[:, 0, 0] = (pull * mean).sum(-1) + log_det + D * math.log(2 * math.pi)
+    return -0.5 * form_weights(form)
+
+
+def form_weights(form: Tensor) -> Tensor:
+    r"""Weights ``(K, F)`` of the quadratic features in :math:`\tilde x^T M_k \tilde x`, M ``(K, D + 1, D + 1)``."""
+    rows, columns = triangle(form.shape[1], form.device)
+    return form[:, rows, columns] * twice(form.shape[1], form.device)
+
+
+@cache
+def triangle(size: int, device: torch.device) -> Tensor:
+    """Rows and columns ``(2, size (size + 1) / 2)`` of an upper triangle, in the order of the quadratic features."""
+    return torch.triu_indices(size, size, device=device)
+
+
+@cache
+def twice(size: int, device: torch.device) -> Tensor:
+    """1 on the diagonal and 2 above it, ``(size (size + 1) / 2,)``."""
+    rows, columns = triangle(size, device)
+    return torch.where(rows == columns, 1.0, 2.0)
 
 
 def quadratic(x: Tensor) -> Iterator[Tensor]:

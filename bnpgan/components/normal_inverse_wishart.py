@@ -3,14 +3,16 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import Chi2
 
 from bnpgan.components.base import ExponentialFamily, FamilyStats
-from bnpgan.components.distributions import Gaussians, quadratic
+from bnpgan.components.defaults import SHARES, data_covariance, set_mean, set_nu
+from bnpgan.components.distributions import Gaussians, form_weights, gaussian_weights, quadratic, triangle
+from bnpgan.components.inverse_wishart import inverse_wishart_factor
 from bnpgan.grids import Grid, as_grid, check_positive
 
 
@@ -24,23 +26,34 @@ class Hyperparameters(NamedTuple):
     factor: float
 
 
-SHARES = Grid(torch.logspace(-4, 0, 17, base=10, dtype=torch.float64))
-"""By default the prior mean of a cluster's covariance is one of these shares of the covariance of the data."""
-
-
 @dataclass(eq=False)
 class NormalInverseWishartStats(FamilyStats):
     r"""Statistics of ``K`` slots under a Normal-Inverse-Wishart prior, around its mean :math:`m_0`.
 
     ``matrix`` is :math:`\tilde\Psi_k = diag(\kappa, \Psi) + \sum_i \tilde x_i \tilde x_i^T` with
     :math:`\tilde x = [1, x - m_0]`; its Schur complement is :math:`\Psi_n`, its corner :math:`\kappa_n`.
-    ``inverse`` and ``log_det`` follow it by rank-one updates; ``constant`` is the part of the log predictive without x.
+    ``factor`` is its Cholesky factor when it was made. What follows from that is computed when first asked for, and kept
+    by rank-one updates. ``constant`` is the part of the log predictive without x.
     """
 
     matrix: Tensor
-    inverse: Tensor
-    log_det: Tensor
-    constant: Tensor
+    factor: Tensor
+
+    @cached_property
+    def inverse(self) -> Tensor:
+        """Inverses ``(K, D + 1, D + 1)`` of ``matrix``."""
+        return torch.cholesky_inverse(self.factor)
+
+    @cached_property
+    def log_det(self) -> Tensor:
+        """Log-determinants ``(K,)`` of ``matrix``."""
+        return 2 * self.factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+
+    @cached_property
+    def constant(self) -> Tensor:
+        """``(K,)``."""
+        more, D = _normaliser(self.prior, self.n + 1, self.log_det), len(self.prior.mean)
+        return more - _normaliser(self.prior, self.n, self.log_det) - 0.5 * D * math.log(math.pi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +74,8 @@ class NormalInverseWishart(ExponentialFamily):
             :math:`C` drawn towards its mean eigenvalue with weight :math:`D / (N + D)`, so that it is positive definite
             unless all points are equal.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
-        nu: :math:`\nu > D + 1`, the weight of ``scale`` in points; ``None``: :math:`D + 2`.
+        nu: :math:`\nu > D + 1`, the weight of ``scale`` in points; ``None``: :math:`D + 2`, and where ``scale`` is set
+            from the data :math:`N / 20` more, as many points as one of 20 clusters has.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
 
@@ -97,23 +111,12 @@ class NormalInverseWishart(ExponentialFamily):
     def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
         N, D = x.shape
-        nu = float(D + 2 if self.nu is None else self.nu)
-        if not D + 1 < nu < math.inf:
-            raise ValueError(f"nu must exceed D + 1 = {D + 1} for data of dimension {D}, got {nu}: pass None for D + 2")
-        mean = x.mean(0) if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
-        if mean.shape != (D,) or not mean.isfinite().all():
-            raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
-        eye = torch.eye(D, dtype=x.dtype, device=x.device)
+        mean, nu = set_mean(self.mean, x), set_nu(self.nu, D + 1, N if self.scale is None else 0)
         if self.scale is None:
-            centred = x - x.mean(0)
-            covariance = centred.T @ centred / N
-            share = D / (N + D)
-            scale = ((1 - share) * covariance + share * covariance.trace() / D * eye) * (nu - D - 1)
-            if not scale.trace() > 0:
-                raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
+            scale = data_covariance(x) * (nu - D - 1)
         else:
             scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
-            scale = scale * eye if scale.ndim == 0 else scale
+            scale = scale * torch.eye(D, dtype=x.dtype, device=x.device) if scale.ndim == 0 else scale
         if scale.shape != (D, D) or not torch.equal(scale, scale.T) or torch.linalg.cholesky_ex(scale).info:
             raise ValueError(
                 f"scale must be a symmetric positive definite ({D}, {D}) matrix or a positive number, "
@@ -141,7 +144,9 @@ class NormalInverseWishart(ExponentialFamily):
             stats.inverse[k].addr_(v, v, alpha=-sign / gain)
             stats.log_det[k] += math.log(gain)
         else:  # or an outlier leaves: the difference has lost its digits, so start again from the sum
-            stats.inverse[k], stats.log_det[k] = _invert(stats.matrix[k], stats.prior)
+            factor = _factor(stats.matrix[k], stats.prior)
+            stats.inverse[k] = torch.cholesky_inverse(factor)
+            stats.log_det[k] = 2 * factor.diagonal().log().sum()
         D, kappa, nu = len(x) - 1, stats.prior.kappa + float(stats.n[k]), stats.prior.nu + float(stats.n[k])
         gammas = math.lgamma((nu + 1) / 2) - math.lgamma((nu + 1 - D) / 2)
         kappas = 0.5 * (nu + 1 - D) * math.log(kappa + 1) - 0.5 * (nu - D) * math.log(kappa)
@@ -158,7 +163,7 @@ class NormalInverseWishart(ExponentialFamily):
     def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
         n, D = sums[:, 0], len(members[0].mean)
         matrices = _matrices(sums, D) + torch.stack([_prior_matrix(prior) for prior in members])[:, None]
-        log_det = 2 * torch.linalg.cholesky_ex(matrices).L.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        log_det = 2 * _factor(matrices, members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return torch.stack([_log_marginal(prior, n, after) for prior, after in zip(members, log_det, strict=True)])
 
     def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
@@ -169,11 +174,7 @@ class NormalInverseWishart(ExponentialFamily):
     ) -> NormalInverseWishartStats:
         prior, D = members[g], len(members[g].mean)
         n, matrix = sums[:, 0].clone(), _matrices(sums, D) + _prior_matrix(prior)
-        inverse, log_det = _invert(matrix, prior)
-        constant = _normaliser(prior, n + 1, log_det) - _normaliser(prior, n, log_det) - 0.5 * D * math.log(math.pi)
-        return NormalInverseWishartStats(
-            n, prior, members, log_posterior, sums, matrix=matrix, inverse=inverse, log_det=log_det, constant=constant
-        )
+        return NormalInverseWishartStats(n, prior, members, log_posterior, sums, matrix, _factor(matrix, prior))
 
     def log_predictive(self, stats: NormalInverseWishartStats, x: Tensor) -> Tensor:
         r"""Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: a Student t, as the ratio of two marginals.
@@ -181,9 +182,15 @@ class NormalInverseWishart(ExponentialFamily):
         .. math:: \log p(x \mid x_{1..n}) = a(n) - \tfrac12 \log |\tilde\Psi_n|
             - \tfrac{\nu_n + 1}{2} \log (1 + \tilde x^T \tilde\Psi_n^{-1} \tilde x)
         """
-        x = torch.cat([x.new_ones(*x.shape[:-1], 1), x - stats.prior.mean], -1)[..., None, :]
-        form = ((stats.inverse @ x[..., None]).squeeze(-1) * x).sum(-1)
+        weights = form_weights(stats.inverse)
+        form = torch.cat([phi @ weights.T for phi in quadratic((x - stats.prior.mean).view(-1, x.shape[-1]))])
+        form = form.view(*x.shape[:-1], len(weights))
         return stats.constant - 0.5 * (stats.n + (stats.prior.nu + 1)) * form.log1p()
+
+    def natural(self, stats: NormalInverseWishartStats) -> Tensor:
+        r"""Weights ``(K, F)`` of :math:`\tilde x_i \tilde x_j` in the log-density at the posterior mean."""
+        mean, psi, _, nu = _posterior(stats)
+        return gaussian_weights(mean - stats.prior.mean, psi / (nu - psi.shape[-1] - 1)[:, None, None])
 
     def posterior_mean(self, stats: NormalInverseWishartStats) -> Gaussians:
         r"""Gaussians at :math:`m_n` and :math:`\Psi_n / (\nu_n - D - 1)`; the prior's where a slot is empty."""
@@ -191,25 +198,15 @@ class NormalInverseWishart(ExponentialFamily):
         return Gaussians(mean, psi / (nu - psi.shape[-1] - 1)[:, None, None])
 
     def posterior_sample(self, stats: NormalInverseWishartStats) -> Gaussians:
-        r"""Gaussians at a draw :math:`\Sigma \sim IW(\nu_n, \Psi_n)`, :math:`\mu \sim N(m_n, \Sigma / \kappa_n)`.
-
-        References:
-            Smith and Hocking, "Algorithm AS 53: Wishart variate generator", 1972 (the Bartlett decomposition).
-        """
+        r"""Gaussians at a draw :math:`\Sigma \sim IW(\nu_n, \Psi_n)`, :math:`\mu \sim N(m_n, \Sigma / \kappa_n)`."""
         mean, psi, kappa, nu = _posterior(stats)
-        K, D = mean.shape
-        # Sigma^-1 = L^-T A A^T L^-1 with Psi_n = L L^T and A Bartlett's triangle, hence Sigma = F F^T, F = L A^-T.
-        bartlett = torch.randn(K, D, D, dtype=psi.dtype, device=psi.device).tril(-1)
-        degrees = nu[:, None] - torch.arange(D, device=nu.device)
-        bartlett += torch.diag_embed(Chi2(degrees).sample().sqrt())
-        inverse = torch.linalg.solve_triangular(bartlett, torch.eye(D).to(psi).expand(K, D, D), upper=False)
-        factor = torch.linalg.cholesky(psi) @ inverse.mT
-        noise = torch.randn(K, D, 1, dtype=psi.dtype, device=psi.device)
+        factor = inverse_wishart_factor(nu, psi)
+        noise = torch.randn(*mean.shape, 1, dtype=psi.dtype, device=psi.device)
         return Gaussians(mean + (factor @ noise).squeeze(-1) / kappa.sqrt()[:, None], factor @ factor.mT)
 
 
 def _matrices(sums: Tensor, D: int) -> Tensor:
-    rows, columns = torch.triu_indices(D + 1, D + 1, device=sums.device)
+    rows, columns = triangle(D + 1, sums.device)
     matrix = sums.new_empty(len(sums), D + 1, D + 1)
     matrix[:, rows, columns] = sums
     matrix[:, columns, rows] = sums
@@ -225,14 +222,14 @@ def _prior_matrix(prior: Hyperparameters) -> Tensor:
     return torch.block_diag(prior.scale.new_full((1, 1), prior.kappa), prior.scale)
 
 
-def _invert(matrix: Tensor, prior: Hyperparameters) -> tuple[Tensor, Tensor]:
+def _factor(matrix: Tensor, prior: Hyperparameters) -> Tensor:
     factor, failed = torch.linalg.cholesky_ex(matrix)
     if failed.any():
         raise ValueError(
             f"x holds points too far from the others for a scale like {float(prior.scale[0, 0]):g}: "
             "drop the outliers or pass a larger scale"
         )
-    return torch.cholesky_inverse(factor), 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    return factor
 
 
 def _normaliser(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:

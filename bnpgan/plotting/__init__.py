@@ -1,4 +1,4 @@
-"""Pictures of points, clusters, images and traces.
+"""Pictures of points, clusters, images, traces and chains.
 
 ``mixture`` and ``embedding`` draw into the axes they are given, or open a pyplot figure, which a notebook or
 ``plt.show()`` displays. The others build a figure that pyplot does not know: a notebook displays it as a cell's value,
@@ -7,8 +7,21 @@
 Slot k has the same colour in every picture.
 """
 
+from bnpgan.plotting.chains import chains, number_of_clusters, similarity
 from bnpgan.plotting.figures import colours, save, trace
 from bnpgan.plotting.points import cluster_scatter, embedding, mixture
 from bnpgan.plotting.tiles import cluster_grid, images
 
-__all__ = ["cluster_grid", "cluster_scatter", "colours", "embedding", "images", "mixture", "save", "trace"]
+__all__ = [
+    "chains",
+    "cluster_grid",
+    "cluster_scatter",
+    "colours",
+    "embedding",
+    "images",
+    "mixture",
+    "number_of_clusters",
+    "save",
+    "similarity",
+    "trace",
+]

@@ -40,6 +40,14 @@ class Prior(Protocol):
         r"""Log-probability ``(...)`` of a label vector with counts ``(..., C)``, :math:`\log E[\prod_k w_k^{n_k}]`."""
         ...
 
+    def sample_order(self, counts: Tensor) -> Tensor:
+        """New slots ``(C,)`` of the slots, drawn from their law given the partition; some may lie beyond ``C``."""
+        ...
+
+    def log_order(self, counts: Tensor) -> Tensor:
+        """Log-probability ``()`` of the slots that the blocks of a partition have, were there slots without end."""
+        ...
+
 
 class Family(ABC):
     """A family of priors, mixed over the grids of its hyper-parameters.

@@ -11,8 +11,20 @@ from bnpgan.grids import Grid, check_positive
 from bnpgan.priors.base import Family, log_gamma_sample
 
 
+class Exchangeable(Family):
+    """A family whose slots are alike: any naming of the blocks is as good as any other."""
+
+    def sample_order(self, counts: Tensor) -> Tensor:
+        """The slots ``(C,)`` as they are."""
+        return torch.arange(len(counts), device=counts.device)
+
+    def log_order(self, counts: Tensor) -> Tensor:
+        r"""Log-probability ``()`` of the slots of the blocks, :math:`(C - K)! / C!`."""
+        return -_log_namings(counts.to(torch.float64))
+
+
 @dataclass(frozen=True)
-class FiniteDirichlet(Family):
+class FiniteDirichlet(Exchangeable):
     r"""Symmetric Dirichlet over the ``C`` slots, :math:`w \sim Dir(\alpha / C, ..., \alpha / C)`.
 
     It tends to the Dirichlet process as ``C`` grows ("weak limit"); the number of slots is read off the counts.
@@ -64,7 +76,7 @@ class FiniteDirichlet(Family):
 
 
 @dataclass(frozen=True)
-class MixtureOfFiniteMixtures(Family):
+class MixtureOfFiniteMixtures(Exchangeable):
     r"""A finite mixture whose number of components is unknown: unlike under a Dirichlet process it can be estimated.
 
     .. math:: M \sim p_M, \qquad w \mid M \sim Dir(\gamma, ..., \gamma)

@@ -24,13 +24,73 @@ class TwoParameter(Family):
         w_k = v_k \prod_{l < k} (1 - v_l)
     .. math:: \log p(z) = \sum_{k < C} \log \frac{B(1 - d + n_k, \alpha + k d + n_{>k})}{B(1 - d, \alpha + k d)}
 
+    The weights of all clusters given a partition, there being infinitely many, are independent *masses* over their sum:
+
+    .. math:: G_k \sim Gamma(n_k - d, 1) \;(n_k > 0), \quad G_j \;(n_j = 0): \text{points of a Poisson process of
+        intensity } \tau \, \tfrac{s^{-1 - d} e^{-s}}{\Gamma(1 - d)} \, ds, \quad
+        \tau \sim d \cdot Gamma(\alpha / d + K, 1)
+
+    (:math:`\tau = \alpha` for :math:`d = 0`), so that those above a threshold can be had without the others.
+
     References:
         Pitman, "Exchangeable and partially exchangeable random partitions", 1995, Eq. 16 (the partition);
-        Ishwaran and James, "Gibbs sampling methods for stick-breaking priors", 2001, Eqs. 6 and 19 (the sticks).
+        Ishwaran and James, "Gibbs sampling methods for stick-breaking priors", 2001, Eqs. 6 and 19 (the sticks);
+        Pitman, "Some developments of the Blackwell-MacQueen urn scheme", 1996 (all weights given a partition);
+        Pitman and Yor, "The two-parameter Poisson-Dirichlet distribution derived from a stable subordinator", 1997,
+        Proposition 21 (the masses).
     """
 
     concentration: float | Grid
     discount: float | Grid
+
+    def sample_masses(self, counts: Tensor) -> Tensor:
+        """A draw ``(C,)`` of the log-masses of the clusters with points; -inf where a slot is empty.
+
+        Hyper-parameters must be numbers, as after ``draw``; so must they for ``sample_new_masses``.
+        """
+        _, d = (value.to(counts.device) for value in self._members[0])
+        log_masses = torch.full(counts.shape, -torch.inf, dtype=d.dtype, device=d.device)
+        log_masses[counts > 0] = log_gamma_sample(counts[counts > 0] - d)
+        return log_masses
+
+    def sample_new_masses(self, counts: Tensor, log_least: Tensor) -> Tensor:
+        """A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``."""
+        alpha, d = (value.to(counts.device) for value in self._members[0])
+        time = alpha + d * (counts > 0).sum()
+        if d > 0:
+            time = d * log_gamma_sample(time / d).exp()
+        rate = time / torch.lgamma(1 - d).exp()
+        # Up to 1: candidates even in log s, kept with probability (s / least)^-d e^-s; beyond: e^-s, with s^(-1 - d).
+        low, high = log_least.clamp(max=0), log_least.clamp(min=0).exp()
+        small = low * _uniforms(rate * -low * (-d * low).exp())
+        large = high - _uniforms(rate * (-high).exp()).log()
+        log_masses = torch.cat([small, large.log()])
+        log_keep = torch.cat([d * (low - small) - small.exp(), -(1 + d) * large.log()])
+        return log_masses[torch.rand_like(log_masses).log() < log_keep]
+
+    def sample_order(self, counts: Tensor) -> Tensor:
+        r"""Slots ``(C,)`` in the order of the sticks: stick ``k`` takes one of the ``r`` blocks that are left, or none.
+
+        .. math:: p(b) \propto n_b - d, \qquad p(none) \propto \alpha + k d + (r - 1) d
+
+        With no discount: a block by its size, and none by :math:`\alpha`.
+        """
+        alpha, d = (float(value) for value in self._members[0])
+        slots, left = torch.zeros_like(counts), counts.nonzero().flatten().tolist()
+        weights = (counts - d).tolist()
+        k = 0
+        while left:
+            k += 1
+            w = torch.tensor([*(weights[b] for b in left), alpha + d * (k + len(left) - 1)], dtype=torch.float64)
+            b = int(torch.multinomial(w, 1))
+            if b < len(left):
+                slots[left.pop(b)] = k - 1
+        return slots
+
+    def log_order(self, counts: Tensor) -> Tensor:
+        """Log-probability ``()`` of the slots of the blocks given the partition, were there slots without end."""
+        # The truncated law is that of endless sticks if its last slot is empty.
+        return self.log_marginal(torch.cat([counts, counts.new_zeros(1)])) - self.log_eppf(counts)
 
     def _hyper(self) -> dict[str, float | Grid]:
         return {"concentration": self.concentration, "discount": self.discount}
@@ -123,6 +183,10 @@ def _sticks(n: Tensor, alpha: Tensor | float, d: Tensor | float) -> tuple[Tensor
     k = torch.arange(1, n.shape[-1], dtype=n.dtype, device=n.device)
     after = n.sum(-1, keepdim=True) - n.cumsum(-1)[..., :-1]
     return 1 - d + n[..., :-1], alpha + d * k + after
+
+
+def _uniforms(mean: Tensor) -> Tensor:
+    return torch.rand(int(torch.poisson(mean)), dtype=mean.dtype, device=mean.device)
 
 
 def _log_beta(a: Tensor, b: Tensor) -> Tensor:

@@ -1,10 +1,27 @@
 """Samplers and other clusterers: how the partition is found. One file per algorithm."""
 
+from bnpgan.samplers.algorithm8 import Algorithm8
 from bnpgan.samplers.base import Clusterer, Sampler
 from bnpgan.samplers.crp import CRPGibbs
+from bnpgan.samplers.dpmeans import DPMeans
 from bnpgan.samplers.igmm import IGMM
 from bnpgan.samplers.kmeans import KMeans
 from bnpgan.samplers.labels import FixedLabels, RandomLabels
+from bnpgan.samplers.slice import SliceSampler
+from bnpgan.samplers.split_merge import SplitMerge
 from bnpgan.samplers.stick_breaking import StickBreaking
 
-__all__ = ["IGMM", "CRPGibbs", "Clusterer", "FixedLabels", "KMeans", "RandomLabels", "Sampler", "StickBreaking"]
+__all__ = [
+    "IGMM",
+    "Algorithm8",
+    "CRPGibbs",
+    "Clusterer",
+    "DPMeans",
+    "FixedLabels",
+    "KMeans",
+    "RandomLabels",
+    "Sampler",
+    "SliceSampler",
+    "SplitMerge",
+    "StickBreaking",
+]

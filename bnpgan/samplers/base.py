@@ -1,12 +1,17 @@
 """The two interfaces of the sampler layer, and the little that all samplers share."""
 
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, final
 
+import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from bnpgan.components.base import Component, Stats
+from bnpgan.diagnostics import Chains, check_run
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.priors import Prior
 
@@ -98,6 +103,75 @@ class Sampler(Clusterer):
         for _ in range(self.sweeps):
             labels = self.step(x, labels)
         return self.partition(x, labels)
+
+    @final
+    def hyperparameters(self, x: Tensor, labels: Tensor) -> dict[str, float]:
+        """A draw of the learned hyper-parameters given the labels ``(N,)``, by name; empty where none is learned.
+
+        One of the component that bears the name of one of the prior is called ``component_NAME``.
+        """
+        prior, stats = self.draw(*check_state(x, labels, self.capacity))
+        family = self.component.fixed(stats)
+        drawn = {name: float(getattr(prior, name)) for name in self.prior.learned}
+        for name in self.component.learned:
+            drawn[f"component_{name}" if name in drawn else name] = float(getattr(family, name))
+        return drawn
+
+    @final
+    def chain(
+        self,
+        x: Tensor,
+        n: int,
+        burn_in: int = 0,
+        thin: int = 1,
+        seeds: Sequence[int] = (0, 1, 2, 3),
+        labels: Tensor | None = None,
+        progress: bool = True,
+    ) -> Chains:
+        """Run a chain for each seed, and keep ``n`` draws of each: every ``thin``-th after ``burn_in`` sweeps.
+
+        A chain is what stepping by hand after ``torch.manual_seed(seed)`` gives, whatever the other seeds; torch's
+        ambient generator is left as it was. With each kept draw comes one of the learned hyper-parameters given it.
+
+        Args:
+            x: points ``(N, D)``.
+            n: draws to keep of each chain.
+            burn_in: sweeps to drop first.
+            thin: sweeps for each kept draw.
+            seeds: one for each chain.
+            labels: ``(N,)``, where all chains start; ``None``: each from its own ``init``.
+            progress: whether to show a bar.
+
+        Raises:
+            ValueError: if a number is too small, seeds do not differ, or points or labels are not valid.
+
+        Example:
+            >>> from bnpgan import data, samplers, components, priors
+            >>> sampler = samplers.StickBreaking(priors.DirichletProcess(1.0), components.NormalInverseWishart())
+            >>> chains = sampler.chain(data.ring(80)[0], n=5, burn_in=10, thin=2, seeds=(0, 1), progress=False)
+            >>> chains.labels.shape, list(chains.trace)
+            (torch.Size([2, 5, 80]), ['clusters', 'log_joint', 'factor'])
+        """
+        check_run(n, burn_in, thin, seeds)
+        x, began = check_points(x), time.perf_counter()
+        draws = torch.empty(len(seeds), n, len(x), dtype=torch.int64, device=x.device)
+        rows: list[dict[str, float]] = []
+        devices = [x.device] if x.is_cuda else []
+        with tqdm(total=len(seeds) * (burn_in + n * thin), disable=not progress, unit="sweep") as bar:
+            for chain, seed in zip(draws, seeds, strict=True):
+                with torch.random.fork_rng(devices):
+                    torch.manual_seed(seed)
+                    z = self.init(x) if labels is None else labels
+                    for i in range(n):
+                        for _ in range(thin if i else burn_in + thin):
+                            z = self.step(x, z)
+                            bar.update()
+                        chain[i] = z
+                        row = {"clusters": len(z.unique()), "log_joint": float(self.log_joint(x, z))}
+                        with torch.random.fork_rng(devices):  # what the trace draws does not disturb the chain
+                            rows.append(row | self.hyperparameters(x, z))
+        trace = {name: torch.from_numpy(np.array([row[name] for row in rows])).view(len(seeds), n) for name in rows[0]}
+        return Chains(draws, trace, tuple(seeds), time.perf_counter() - began)
 
 
 def check_state(x: Tensor, labels: Tensor, capacity: int) -> tuple[Tensor, Tensor]:

@@ -1,16 +1,34 @@
 """Collapsed Gibbs sampling in the Chinese restaurant (Neal 2000, algorithm 3)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component
-from bnpgan.partition import check_points
+from bnpgan.partition import check_labels, check_points
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
 
-__all__ = ["CRPGibbs"]
+__all__ = ["CRPGibbs", "Seating"]
+
+
+@dataclass(frozen=True, eq=False)
+class Seating:
+    """One point of a sweep, taken out and seated again.
+
+    Args:
+        index: the point.
+        weights: ``(C,)``, the probability of each slot; empty ones share that of a new table.
+        choice: the slot drawn.
+        labels: ``(N,)``, all points after it; -1 where one has no seat yet.
+    """
+
+    index: int
+    weights: Tensor
+    choice: int
+    labels: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +65,7 @@ class CRPGibbs(Sampler):
 
     prior: Prior
     component: Component
-    capacity: int = 20
+    capacity: int = 100
     sweeps: int = 20
     max_dim: int | None = 32
     max_points: int | None = None
@@ -58,20 +76,49 @@ class CRPGibbs(Sampler):
     def init(self, x: Tensor) -> Tensor:
         """Seat the points ``(N, D)`` one after another, each by its conditional given those before it: ``(N,)``."""
         x = check_points(x).to(torch.float64)
-        nobody = torch.full((len(x),), -1, device=x.device)
-        return self._sweep(x, nobody)
+        return self._sweep(x, _nobody(x))
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Take each point out and seat it again, once for all ``(N,)`` of them in order."""
         x, labels = check_state(x, labels, self.capacity)
         return self._sweep(x, labels)
 
+    def seatings(self, x: Tensor, labels: Tensor | None = None) -> Iterator[Seating]:
+        """One ``step`` from ``labels`` ``(N,)``, or the ``init`` where there are none, point by point.
+
+        It draws what they draw: under one seed, the labels after the last point are theirs.
+
+        Raises:
+            ValueError: if points or labels are not valid.
+
+        Example:
+            >>> from bnpgan.components import NormalInverseWishart
+            >>> from bnpgan.priors import DirichletProcess
+            >>> sampler = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(scale=1.0), capacity=3)
+            >>> first, *_ = sampler.seatings(torch.tensor([[0.0], [9.0]]))
+            >>> first.weights, bool(first.labels[0] == first.choice), int(first.labels[1])
+            (tensor([0.3333, 0.3333, 0.3333], dtype=torch.float64), True, -1)
+        """
+        x = check_points(x).to(torch.float64)
+        labels = _nobody(x) if labels is None else check_labels(labels, self.capacity, len(x), x.device)
+        now = labels.cpu().clone()
+        return (
+            Seating(i, log_p.softmax(0).to(x.device), k, now.to(x.device, copy=True))
+            for i, log_p, k in self._seat(x.cpu(), now)
+        )
+
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log EPPF(z) + \log (C - K)! / C!`, ``()``."""
         return log_prior_of_slots(self.prior, labels, self.capacity)
 
     def _sweep(self, x: Tensor, labels: Tensor) -> Tensor:
-        device, x, labels = x.device, x.cpu(), labels.cpu().clone()
+        now = labels.cpu().clone()
+        for _ in self._seat(x.cpu(), now):
+            pass
+        return now.to(x.device)
+
+    def _seat(self, x: Tensor, labels: Tensor) -> Iterator[tuple[int, Tensor, int]]:
+        # Seats each point in place; yields it, the log-weights of the slots and the one drawn.
         seated = labels >= 0
         one_hot = torch.zeros(len(x), self.capacity, dtype=x.dtype)
         one_hot[seated, labels[seated]] = 1
@@ -87,4 +134,8 @@ class CRPGibbs(Sampler):
             counts[k] += 1
             self.component.add_(stats, k, x[i])
             labels[i] = k
-        return labels.to(device)
+            yield i, log_p, k
+
+
+def _nobody(x: Tensor) -> Tensor:
+    return torch.full((len(x),), -1, device=x.device)

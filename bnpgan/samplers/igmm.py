@@ -51,7 +51,7 @@ class IGMM(Sampler):
 
     prior: Prior
     component: Component
-    capacity: int = 20
+    capacity: int = 100
     sweeps: int = 50
     max_dim: int | None = 32
     max_points: int | None = None

@@ -49,7 +49,7 @@ class StickBreaking(Sampler):
 
     prior: Prior
     component: Component
-    capacity: int = 20
+    capacity: int = 100
     sweeps: int = 100
     max_dim: int | None = 32
     max_points: int | None = None

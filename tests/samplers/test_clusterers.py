@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.mixture import BayesianGaussianMixture
 from torch import Tensor
 
-from bnpgan.components import NormalInverseWishart
+from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.partition import Partition
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, PitmanYor
 from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, FixedLabels, KMeans, RandomLabels, StickBreaking
@@ -39,6 +39,10 @@ SAMPLERS = {
     "StickBreaking-PY": StickBreaking(PitmanYor(1.0, 0.3), NIW, capacity=C, sweeps=3),
     "StickBreaking-FiniteDirichlet": StickBreaking(FiniteDirichlet(1.0), NIW, capacity=C, sweeps=3),
     "IGMM": IGMM(PitmanYor(1.0, 0.3), NIW, capacity=C, sweeps=3),
+    "CRPGibbs-NormalInverseGamma": CRPGibbs(DirichletProcess(1.0), NormalInverseGamma(), capacity=C, sweeps=2),
+    "CRPGibbs-SphericalNormal": CRPGibbs(DirichletProcess(1.0), SphericalNormal(), capacity=C, sweeps=2),
+    "StickBreaking-NormalInverseGamma": StickBreaking(PitmanYor(1.0, 0.3), NormalInverseGamma(), capacity=C, sweeps=3),
+    "StickBreaking-SphericalNormal": StickBreaking(PitmanYor(1.0, 0.3), SphericalNormal(), capacity=C, sweeps=3),
 }
 CLUSTERERS = SAMPLERS | {
     "KMeans": KMeans(C),
@@ -186,9 +190,45 @@ def test_log_joint_is_finite_and_prefers_the_clusters_there_are(clusterer):
 def test_partition_of_a_sampler_has_the_posterior_means_given_its_labels(clusterer):
     x = points(torch.float64)
     p = replace(clusterer, sweeps=0).fit(x, MARKED)
-    expected = NIW.posterior_mean(NIW.stats(x, MARKED, C))
+    expected = clusterer.component.posterior_mean(clusterer.component.stats(x, MARKED, C))
     torch.testing.assert_close(p.components.mean, expected.mean)
     torch.testing.assert_close(p.components.covariance, expected.covariance)
+
+
+# Points need not be numbers: categorical values.
+
+
+CATEGORICAL = {
+    "CRPGibbs": CRPGibbs(DirichletProcess(1.0), DirichletCategorical(), capacity=C, sweeps=20),
+    "StickBreaking": StickBreaking(PitmanYor(1.0, 0.3), DirichletCategorical(), capacity=C, sweeps=20),
+    "IGMM": IGMM(DirichletProcess(1.0), DirichletCategorical(), capacity=C, sweeps=20),
+}
+
+
+def answers() -> Tensor:
+    """Rows of two kinds, all 2 or all 3, but for one value in twenty."""
+    return torch.where(torch.rand(N, 12) < 0.95, MARKED[:, None] % 2 + 2, torch.randint(4, (N, 12)))
+
+
+@each(CATEGORICAL)
+def test_categorical_values_are_partitioned_by_the_same_samplers(clusterer):
+    x = answers()
+    assert clusterer.fit(x).labels.shape == (N,)
+    p = clusterer.fit(x, MARKED)
+    assert p.components.log_prob(x).shape == (N, C)
+    assert p.components.mean.shape == (C, 12)
+    assert not (set(p.labels[MARKED == 1].tolist()) & set(p.labels[MARKED != 1].tolist()))
+    torch.manual_seed(1)
+    first = clusterer.step(x, MARKED)
+    torch.manual_seed(1)
+    assert torch.equal(clusterer.step(x.to(torch.float32), MARKED), first)
+
+
+@each(CATEGORICAL)
+def test_values_that_are_no_categories_are_refused(clusterer):
+    for x in (answers() - 1, answers() + 0.5):
+        with pytest.raises(ValueError, match=r"^x must hold whole numbers"):
+            clusterer.fit(x)
 
 
 # What is refused, in words that name the argument.

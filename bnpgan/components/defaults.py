@@ -1,0 +1,39 @@
+"""What the hyper-parameters of Gaussian families are where they are left ``None``: one rule for all of them."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from bnpgan.grids import Grid
+
+SHARES = Grid(torch.logspace(-5, 0, 16, dtype=torch.float64))
+"""The prior mean of a cluster's covariance is one of these shares of the covariance of the data, all alike,"""
+EXPECTED_CLUSTERS = 20
+"""and weighs as much as the points of a cluster would if they were shared evenly among so many."""
+
+
+def set_mean(mean: Tensor | None, x: Tensor) -> Tensor:
+    """The prior mean ``(D,)``: that of the points ``(N, D)`` where it is ``None``."""
+    D = x.shape[1]
+    mean = x.mean(0) if mean is None else torch.as_tensor(mean, dtype=x.dtype, device=x.device)
+    if mean.shape != (D,) or not mean.isfinite().all():
+        raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
+    return mean
+
+
+def set_nu(nu: float | None, least: float, coordinates: float) -> float:
+    """The weight of the scale, above ``least``: one more and a share of the ``coordinates`` where it is ``None``."""
+    nu = least + 1 + coordinates / EXPECTED_CLUSTERS if nu is None else float(nu)
+    if not least < nu < math.inf:
+        raise ValueError(f"nu must exceed {least:g} and be finite for such data, got {nu}: pass None")
+    return nu
+
+
+def data_covariance(x: Tensor) -> Tensor:
+    """The covariance ``(D, D)`` of the points, drawn towards its mean eigenvalue with weight D / (N + D)."""
+    if (x == x[:1]).all():
+        raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
+    (N, D), centred = x.shape, x - x.mean(0)
+    covariance, share = centred.T @ centred / N, D / (N + D)
+    return (1 - share) * covariance + share * covariance.trace() / D * torch.eye(D, dtype=x.dtype, device=x.device)

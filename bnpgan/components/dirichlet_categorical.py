@@ -1,0 +1,138 @@
+"""Clusters of categorical values and their conjugate prior."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Gamma
+
+from bnpgan.components.base import ExponentialFamily, FamilyStats
+from bnpgan.components.categoricals import Categoricals, one_hot, positions
+from bnpgan.grids import Grid, as_grid, check_positive
+
+
+class Hyperparameters(NamedTuple):
+    """Every value set: ``concentration`` of each value, ``categories`` of each column."""
+
+    concentration: float
+    categories: int
+
+
+@dataclass(eq=False)
+class DirichletCategoricalStats(FamilyStats):
+    """Statistics of ``K`` slots: how often each of the ``V`` values stands in each column, ``counts`` ``(K, D V)``."""
+
+    counts: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class DirichletCategorical(ExponentialFamily):
+    r"""Clusters of rows of ``D`` independent categorical values, 0 to V - 1, under their conjugate prior.
+
+    .. math:: \theta_d \sim Dir(\alpha, ..., \alpha), \qquad p(x \mid \theta) = \prod_d \theta_{d, x_d}
+
+    Posterior: :math:`\theta_d \sim Dir(\alpha + c_{d0}, ..., \alpha + c_{d, V - 1})`, with :math:`c_{dv}` the number of
+    rows that hold ``v`` in column ``d``. Values are whole numbers in a tensor of any type.
+
+    Args:
+        concentration: :math:`\alpha > 0` of each value, or a :class:`~bnpgan.grids.Grid` to learn it from.
+        categories: the number ``V`` of values that a column can hold; ``None``: one more than the largest in the data.
+
+    Raises:
+        ValueError: if ``concentration`` is not positive or ``categories`` not a whole number of at least 1, or, when
+            data arrive, a value is not a whole number in [0, V).
+
+    Example:
+        >>> x = torch.tensor([[0, 1], [0, 1], [2, 0]])
+        >>> family = DirichletCategorical()
+        >>> stats = family.stats(x, torch.tensor([0, 0, 1]), capacity=2)
+        >>> family.posterior_mean(stats).probabilities[0, 0]
+        tensor([0.6000, 0.2000, 0.2000], dtype=torch.float64)
+
+    References:
+        Gelman et al., "Bayesian Data Analysis", 3rd ed., 2013, section 3.4.
+    """
+
+    concentration: float | Grid = 1.0
+    categories: int | None = None
+
+    def __post_init__(self) -> None:
+        check_positive("concentration", self.concentration)
+        if self.categories is not None and not (isinstance(self.categories, int) and self.categories >= 1):
+            raise ValueError(
+                f"categories must be a whole number of at least 1, got {self.categories}: pass None to count the values"
+            )
+
+    def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
+        """The hyper-parameters, ``categories`` set from the points ``(N, D)`` where ``None``; log-weights."""
+        V = int(x.max()) + 1 if self.categories is None else self.categories
+        grid = as_grid(self.concentration)
+        return [Hyperparameters(concentration, V) for concentration in grid.values.tolist()], grid.log_weights
+
+    def fixed(self, stats: DirichletCategoricalStats) -> "DirichletCategorical":
+        """This family with every hyper-parameter a number, those that the statistics were made with."""
+        return DirichletCategorical(*stats.prior)
+
+    def add_(self, stats: DirichletCategoricalStats, k: int, x: Tensor, sign: int = 1) -> None:
+        """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it), O(D)."""
+        stats.n[k] += sign
+        stats.counts[k, positions(x, stats.prior.categories)] += sign
+
+    def log_marginal(self, stats: DirichletCategoricalStats) -> Tensor:
+        r"""Log marginal likelihoods ``(K,)``, those of one sequence of rows; 0 for an empty slot.
+
+        .. math:: \log p(x_{1..n}) = \sum_d \left( \log \frac{\Gamma(V \alpha)}{\Gamma(V \alpha + n)}
+            + \sum_v \log \frac{\Gamma(\alpha + c_{dv})}{\Gamma(\alpha)} \right)
+        """
+        return _log_marginal(stats.prior, stats.n, stats.counts)
+
+    def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
+        return torch.stack([_log_marginal(prior, sums[:, 0], sums[:, 1:]) for prior in members])
+
+    def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
+        return one_hot(x, prior.categories)
+
+    def _choose(
+        self, members: list[Hyperparameters], log_posterior: Tensor, sums: Tensor, g: int
+    ) -> DirichletCategoricalStats:
+        n, counts = sums[:, 0].clone(), sums[:, 1:].clone()
+        return DirichletCategoricalStats(n, members[g], members, log_posterior, sums, counts=counts)
+
+    def log_predictive(self, stats: DirichletCategoricalStats, x: Tensor) -> Tensor:
+        r"""Log predictive probabilities ``(..., K)`` of ``x`` ``(..., D)``.
+
+        .. math:: p(x \mid x_{1..n}) = \prod_d \frac{\alpha + c_{d, x_d}}{V \alpha + n}
+        """
+        alpha, V = stats.prior
+        seen = stats.counts.T[positions(x, V)]  # (..., D, K)
+        return ((alpha + seen) / (V * alpha + stats.n)).log().sum(-2)
+
+    def natural(self, stats: DirichletCategoricalStats) -> Tensor:
+        """Weights ``(K, F)`` of the one-hot features in the log-probability at the posterior mean."""
+        log_p = self.posterior_mean(stats).log_probabilities.flatten(1)
+        return torch.cat([torch.zeros_like(log_p[:, :1]), log_p], 1)
+
+    def posterior_mean(self, stats: DirichletCategoricalStats) -> Categoricals:
+        r"""Categoricals at :math:`(\alpha + c_{dv}) / (V \alpha + n)`; uniform where a slot is empty."""
+        alpha = _posterior(stats)
+        return Categoricals((alpha / alpha.sum(-1, keepdim=True)).log())
+
+    def posterior_sample(self, stats: DirichletCategoricalStats) -> Categoricals:
+        r"""Categoricals at a draw :math:`\theta_d \sim Dir(\alpha + c_d)`."""
+        alpha = _posterior(stats)
+        # Shares of Gammas, and G(a) = G(a + 1) U^(1/a): a plain draw underflows to 0 for a small concentration.
+        gamma = Gamma(alpha + 1, torch.ones_like(alpha)).sample()
+        return Categoricals((gamma.log() - torch.empty_like(alpha).exponential_() / alpha).log_softmax(-1))
+
+
+def _posterior(stats: DirichletCategoricalStats) -> Tensor:
+    alpha, V = stats.prior
+    return alpha + stats.counts.unflatten(1, (-1, V))
+
+
+def _log_marginal(prior: Hyperparameters, n: Tensor, counts: Tensor) -> Tensor:
+    alpha, V = torch.tensor(prior.concentration).to(n), prior.categories
+    columns = counts.shape[1] // V * (torch.lgamma(V * alpha) - torch.lgamma(V * alpha + n))
+    return columns + (torch.lgamma(alpha + counts) - torch.lgamma(alpha)).sum(1)

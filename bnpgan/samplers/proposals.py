@@ -1,0 +1,169 @@
+"""Proposals of split-merge moves: how the points of a pair of anchors are allocated to its two sides."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from bnpgan.components.base import Stats
+
+DRAWS = 512  # points of a pair that its launch looks at
+STEPS = 4  # of expectation-maximisation in a launch
+WORTH = (4, 8, 32)  # points that a launch counts for when blocks grow
+FLOPS = 6e6  # half of what takes as long as the operations of one block
+CHUNK = 2**14
+
+
+class Pairs(NamedTuple):
+    """Pairs of anchors whose clusters are disjoint, and the points of those clusters, pair after pair.
+
+    ``i``, ``j`` ``(P,)`` are the anchors, ``split`` ``(P,)`` whether they share a cluster. ``points`` ``(n,)`` are rows
+    of ``x``, of each pair in random order behind its anchors: ``pair`` ``(n,)``, ``rank`` ``(n,)`` in the pair,
+    ``side`` ``(n,)`` now (1 in the cluster of ``j``, if it is another). ``sizes`` is the list of points in each pair.
+    """
+
+    i: Tensor
+    j: Tensor
+    split: Tensor
+    points: Tensor
+    pair: Tensor
+    rank: Tensor
+    side: Tensor
+    sizes: list[int]
+
+    @classmethod
+    def disjoint(cls, i: Tensor, j: Tensor, labels: Tensor, capacity: int) -> Self:
+        """Of candidates ``(M,)``, each whose clusters no earlier one has: the same ones before and after a move."""
+        pair_of, kept = [-1] * capacity, list[int]()
+        for m, (a, b) in enumerate(zip(labels[i].tolist(), labels[j].tolist(), strict=True)):
+            if pair_of[a] < 0 and pair_of[b] < 0:
+                pair_of[a] = pair_of[b] = len(kept)
+                kept.append(m)
+        i, j = i[kept], j[kept]
+        pair = torch.tensor(pair_of, device=labels.device)[labels]
+        key = torch.rand(len(labels), dtype=torch.float64, device=labels.device) / 2 + 0.5
+        key[i], key[j] = 0.0, 0.1
+        points = (pair + key).argsort()[int((pair < 0).sum()) :]
+        pair = pair[points]
+        sizes = torch.bincount(pair, minlength=len(kept))
+        rank = torch.arange(len(points), device=labels.device) - (sizes.cumsum(0) - sizes)[pair]
+        side = (labels[points] != labels[i][pair]).long()
+        return cls(i, j, labels[i] == labels[j], points, pair, rank, side, sizes.tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class Allocation:
+    """Ways to allocate the points of each pair to its two sides, under the hyper-parameters in ``stats``.
+
+    Each gives the sides ``(n,)`` and the log-probability ``(P,)`` of that allocation. The anchors are in sides 0 and 1
+    from the start; where the move is a merge, the sides are the present clusters.
+    """
+
+    x: Tensor
+    pairs: Pairs
+    component: Any
+    stats: Stats
+
+    def plug_in(self) -> tuple[Tensor, Tensor]:
+        """All points at once, by the components that one step of expectation-maximisation makes of the launch."""
+        weights = self._weights(self._launch())
+        sums = torch.zeros_like(weights)
+        for p, _, phi in self._chunks():
+            sums[p] += (phi @ weights[p].T).softmax(1).T @ phi
+        weights = self._weights(sums)
+        logits = torch.cat([phi @ weights[p].T for p, _, phi in self._chunks()])
+        side, log_q = self._allocate(slice(None), logits)
+        return side, self._by_pair(log_q)
+
+    def grow(self) -> tuple[Tensor, Tensor]:
+        """Block after block, by the predictives given the launch, worth a few points, and all that have been placed."""
+        pairs, sums = self.pairs, self._launch()
+        worth = WORTH[int(torch.randint(len(WORTH), ()))]
+        sums = sums * (worth / sums[:, :, :1].sum(1, keepdim=True))
+        side, log_q = torch.zeros_like(pairs.side), sums.new_zeros(len(pairs.side))
+        # Pairs whose points are evaluated at each other's sides too: few enough not to cost more than the operations.
+        together = max(1, int((FLOPS * len(sums) / (len(side) * sums.shape[2])) ** 0.5))
+        for first in range(0, len(sums), together):
+            group = slice(first, first + together)
+            inside = (pairs.pair >= first) & (pairs.pair < first + together)
+            start, stop = 0, 2
+            while start < max(pairs.sizes[group]):
+                rows = (inside & (pairs.rank >= start) & (pairs.rank < stop)).nonzero().flatten()
+                y, own = self.x[pairs.points[rows]], pairs.pair[rows]
+                sides = self.component.with_sums(self.stats, sums[group].flatten(0, 1))
+                logits = (self.component.log_predictive(sides, y) + sides.n.log()).unflatten(1, (-1, 2))
+                logits = logits[torch.arange(len(rows), device=rows.device), own - first]
+                side[rows], log_q[rows] = self._allocate(rows, logits)
+                done = 0
+                for phi in self.component.features(self.stats, y):
+                    now = slice(done, done + len(phi))
+                    sums.index_put_((own[now], side[rows[now]]), phi, accumulate=True)
+                    done += len(phi)
+                start, stop = stop, 2 * stop + worth
+        return side, self._by_pair(log_q)
+
+    def gain(self, side: Tensor) -> Tensor:
+        """Log marginal likelihood of the two sides of each pair over that of both together, ``(P,)``."""
+        one_hot = torch.stack([1 - side, side]).to(self.x.dtype)
+        parts = [(p, one_hot[:, rows] @ phi) for p, rows, phi in self._chunks()]
+        index = torch.tensor([p for p, _ in parts], device=side.device)
+        sums = torch.stack([part for _, part in parts])
+        sums = sums.new_zeros(len(self.pairs.i), *sums.shape[1:]).index_add_(0, index, sums)
+        apart, both = (self.component.with_sums(self.stats, part) for part in (sums.flatten(0, 1), sums.sum(1)))
+        return self.component.log_marginal(apart).view(-1, 2).sum(1) - self.component.log_marginal(both)
+
+    def _allocate(self, rows: Tensor | slice, logits: Tensor) -> tuple[Tensor, Tensor]:
+        # The sides of some points, drawn for a split, and the log-probability of each: anchors have no choice.
+        pairs, log_p = self.pairs, logits.log_softmax(1)
+        drawn = (torch.rand(len(log_p), dtype=log_p.dtype, device=log_p.device) < log_p[:, 1].exp()).long()
+        side = torch.where(pairs.split[pairs.pair[rows]], drawn, pairs.side[rows])
+        anchor = pairs.rank[rows] < 2
+        side = torch.where(anchor, pairs.rank[rows], side)
+        return side, log_p.gather(1, side[:, None]).squeeze(1).masked_fill(anchor, 0.0)
+
+    def _by_pair(self, values: Tensor) -> Tensor:
+        return values.new_zeros(len(self.pairs.i)).index_add_(0, self.pairs.pair, values)
+
+    def _launch(self) -> Tensor:
+        # Sums of features (P, 2, F): a guess that depends on the points and anchors of a pair, not on their sides.
+        pairs, P, device = self.pairs, len(self.pairs.i), self.x.device
+        sizes = torch.tensor(pairs.sizes, device=device)
+        drawn = (torch.rand(P, DRAWS, dtype=self.x.dtype, device=device) * sizes[:, None]).long()
+        y = self.x[pairs.points[drawn + (sizes.cumsum(0) - sizes)[:, None]]]
+        phi = torch.cat(list(self.component.features(self.stats, y.flatten(0, 1)))).view(P, DRAWS, -1)
+        to_i, to_j = _distances(y, self.x[pairs.i]), _distances(y, self.x[pairs.j])
+        # Sides by the nearest anchor, or off with those nearest to i: a fraction that is even in the logarithm.
+        fraction = sizes ** -torch.rand(P, dtype=self.x.dtype, device=device)
+        carved = to_i.argsort(1).argsort(1) >= fraction[:, None] * DRAWS
+        second = torch.where(torch.rand(P, 1, device=device) < 0.5, to_j < to_i, carved).to(self.x.dtype)
+        r, weight = torch.stack([1 - second, second], 1), (sizes / DRAWS).clamp(max=1.0).to(second)[:, None, None]
+        for _ in range(STEPS):
+            r = (self._weights(weight * (r @ phi)) @ phi.mT).softmax(1)
+        return weight * (r @ phi)
+
+    def _weights(self, sums: Tensor) -> Tensor:
+        # Of the features in the log-densities of the sides, each times its share of the points (P, 2, F).
+        sides = self.component.with_sums(self.stats, sums.flatten(0, 1))
+        weights = self.component.natural(sides)
+        weights[:, 0] += (sides.n + 1).log()
+        return weights.view_as(sums)
+
+    def _chunks(self) -> Iterator[tuple[int, slice, Tensor]]:
+        # The features of all points, pair after pair: which pair, which rows of ``points``, and phi.
+        start = 0
+        for p, size in enumerate(self.pairs.sizes):
+            for phi in self.component.features(self.stats, self.x[self.pairs.points[start : start + size]]):
+                yield p, slice(start, start + len(phi)), phi
+                start += len(phi)
+
+
+def _distances(y: Tensor, anchor: Tensor) -> Tensor:
+    # Squared distances (P, n) of points (P, n, D) from anchors (P, D), in units of the spread of the points.
+    y, middle = y - y.mean(1, keepdim=True), y.mean(1)
+    covariance = y.mT @ y / y.shape[1]
+    ridge = 1e-6 * covariance.diagonal(dim1=1, dim2=2).mean(1)
+    ridge = torch.where(ridge > 0, ridge, 1.0)[:, None, None] * torch.eye(y.shape[2], dtype=y.dtype, device=y.device)
+    apart = (y - (anchor - middle)[:, None]).mT
+    return torch.linalg.solve_triangular(torch.linalg.cholesky(covariance + ridge), apart, upper=False).square().sum(1)

@@ -1,0 +1,191 @@
+"""Split-merge moves in batches, exact for the law of any sampler of partitions."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bnpgan.components.base import Component, Stats
+from bnpgan.partition import check_points
+from bnpgan.priors import Prior
+from bnpgan.samplers.base import Sampler, check_state
+from bnpgan.samplers.proposals import Allocation, Pairs
+
+__all__ = ["SplitMerge"]
+
+
+@dataclass(frozen=True, eq=False)
+class SplitMerge(Sampler):
+    r"""A sampler whose step is a sweep of ``base`` and three batches of split and merge moves.
+
+    A batch proposes to split a cluster, or to merge two, at many places at once: pairs of points :math:`(i, j)` whose
+    clusters are disjoint from those of the other pairs. In the split direction a move is accepted with
+
+    .. math:: \min \left(1, \frac{p(z')}{p(z)} \cdot \frac{m(S_1) m(S_2)}{m(S)} \cdot \frac{1}{q(S_1, S_2)} \cdot
+        \frac{p(i, j \mid z')}{p(i, j \mid z)}\right),
+
+    in the merge direction with the inverse ratio. :math:`q` allocates the points of :math:`S` to two sides from a
+    *launch*, a guess that sees :math:`S, i, j` but not the present split: in growing blocks that follow the points
+    placed so far, which is what gets merges accepted, or all at once, which is fast and splits well.
+
+    The moves act on the *partition*, by the prior's law of partitions. Where the slots of ``base`` are ordered
+    (sticks), they are then drawn anew given the partition: a sampler that moves ordered labels themselves pays for each
+    slot that a merge leaves empty, and hardly ever merges.
+
+    Args:
+        base: any sampler whose component is an exponential family; the law of its labels is that of this one.
+        pairs: pairs of points that a batch proposes, half of them with :math:`i` drawn from all points, half from a
+            random cluster.
+
+    Raises:
+        ValueError: if ``pairs`` is below 2; from methods, if points or labels are not valid.
+
+    Example:
+        >>> from bnpgan import components, data, priors, samplers
+        >>> x, _ = data.ring(200, std=0.05)
+        >>> base = samplers.StickBreaking(priors.DirichletProcess(1.0), components.NormalInverseWishart(), sweeps=10)
+        >>> p = SplitMerge(base).fit(x)  # from one cluster
+        >>> p.labels.shape
+        torch.Size([200])
+
+    References:
+        Jain and Neal, "A split-merge Markov chain Monte Carlo procedure for the Dirichlet process mixture model", 2004;
+        Dahl, "An improved merge-split sampler for conjugate Dirichlet process mixture models", 2003 (sequential
+        allocation). The batches, launches and growing blocks are this package's own.
+    """
+
+    base: Sampler
+    pairs: int = 40
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pairs, int) or self.pairs < 2:
+            raise ValueError(f"pairs must be a whole number of at least 2, got {self.pairs}: pass e.g. 40")
+
+    @property
+    def prior(self) -> Prior:  # type: ignore[override]
+        """That of ``base``, as all that follows."""
+        return self.base.prior
+
+    @property
+    def component(self) -> Component:  # type: ignore[override]
+        """The family of components."""
+        return self.base.component
+
+    @property
+    def capacity(self) -> int:  # type: ignore[override]
+        """The number of slots."""
+        return self.base.capacity
+
+    @property
+    def sweeps(self) -> int:  # type: ignore[override]
+        """Steps that ``fit`` takes."""
+        return self.base.sweeps
+
+    @property
+    def ordered(self) -> bool:  # type: ignore[override]
+        """Whether the labels follow ordered slots."""
+        return self.base.ordered
+
+    @property
+    def max_dim(self) -> int | None:  # type: ignore[override]
+        """Features wider than this are reduced by PCA."""
+        return self.base.max_dim
+
+    @property
+    def max_points(self) -> int | None:  # type: ignore[override]
+        """The most points that the training loop gives it."""
+        return self.base.max_points
+
+    def init(self, x: Tensor) -> Tensor:
+        """All points ``(N,)`` in one cluster: it is easier to split a cluster than to merge dozens of tiny ones."""
+        x = check_points(x)
+        return torch.zeros(len(x), dtype=torch.int64, device=x.device)
+
+    def log_prior(self, labels: Tensor) -> Tensor:
+        """Log-probability ``()`` of the labels under the law of ``base``."""
+        return self.base.log_prior(labels)
+
+    def step(self, x: Tensor, labels: Tensor) -> Tensor:
+        """A sweep of ``base``, a batch of moves in growing blocks and two of moves all at once: labels ``(N,)``."""
+        x, labels = check_state(x, self.base.step(x, labels), self.capacity)
+        if len(x) == 1:
+            return labels
+        prior, stats = self.draw(x, labels)
+        for propose in (Allocation.grow, Allocation.plug_in, Allocation.plug_in):
+            moved = self._move(x, labels, prior, stats, propose)
+            labels = self._reorder(labels, moved, prior) if self.ordered else moved
+        return labels
+
+    def _move(self, x: Tensor, labels: Tensor, prior: Prior, stats: Stats, propose: Any) -> Tensor:
+        M, device = self.pairs // 2, x.device
+        counts = torch.bincount(labels, minlength=self.capacity)
+        anchors = _by_cluster(labels, counts, M)
+        i = torch.cat([torch.randint(len(x), (self.pairs - M,), device=device), anchors])
+        pairs = Pairs.disjoint(i, _near(x, i), labels, self.capacity)
+        allocation = Allocation(x, pairs, self.component, stats)
+        side, log_q = propose(allocation)
+        P, rows = len(pairs.i), torch.arange(len(pairs.i), device=device)
+        sizes = torch.bincount(2 * pairs.pair + side, minlength=2 * P).view(P, 2)
+        # Anchors drawn by cluster have another probability after the move: 1 / (K n_k) each, those of all pairs.
+        at = torch.full((len(labels),), 2 * P, device=device)
+        at[pairs.points] = 2 * pairs.pair + side
+        here = torch.bincount(at[anchors], minlength=2 * P)[: 2 * P].view(P, 2)
+        log_ratio = allocation.gain(side) - log_q + (here * (sizes.sum(1, keepdim=True) / sizes).log()).sum(1)
+        log_u = torch.rand(P, dtype=log_ratio.dtype, device=device).log()
+        slot_i, slot_j = labels[pairs.i], labels[pairs.j]
+        labels, waiting = labels.clone(), torch.randperm(P, device=device)
+        while len(waiting):
+            # One after another, for K changes with each move taken; those before the first taken are done.
+            K = (counts > 0).sum() - (~pairs.split).long()  # clusters when merged
+            free = torch.cat([(counts == 0).nonzero().flatten(), slot_i[:1] * 0])  # one more: there may be none
+            new = free[(torch.rand(P, device=device) * max(len(free) - 1, 1)).long()]
+            slot_other = torch.where(pairs.split, new, slot_j)
+            merged = counts.repeat(P, 1)
+            merged[rows, slot_other], merged[rows, slot_i] = 0, sizes.sum(1)
+            split = merged.clone()
+            split[rows, slot_other], split[rows, slot_i] = sizes[:, 1], sizes[:, 0]
+            log_a = log_ratio + prior.log_eppf(split) - prior.log_eppf(merged) + M * (K / (K + 1)).log()
+            log_a = torch.where(pairs.split, log_a, -log_a)
+            taken = ((log_u < log_a) & ((self.capacity > K) | ~pairs.split))[waiting].nonzero().flatten()
+            if not len(taken):
+                break
+            p, waiting = waiting[taken[0]], waiting[taken[0] + 1 :]
+            mine = pairs.pair == p
+            labels[pairs.points[mine]] = torch.where(pairs.split[p] & (side[mine] == 1), slot_other[p], slot_i[p])
+            counts = torch.bincount(labels, minlength=self.capacity)
+        return labels
+
+    def _reorder(self, labels: Tensor, moved: Tensor, prior: Prior) -> Tensor:
+        # The moves and the draw of an order leave EPPF(z) p(order | z) invariant; the law of ``base`` differs from it
+        # where slots end, and not at all while the last slot is empty: a Metropolis step.
+        slots = prior.sample_order(torch.bincount(moved, minlength=self.capacity))
+        proposed = slots[moved]
+        if int(proposed.max()) >= self.capacity:
+            return labels
+        now, then = (torch.bincount(z, minlength=self.capacity) for z in (labels, proposed))
+        log_ratio = _ends(prior, then) - _ends(prior, now)
+        return proposed if float(torch.rand(()).log()) < float(log_ratio) else labels
+
+
+def _ends(prior: Prior, counts: Tensor) -> Tensor:
+    return prior.log_marginal(counts) - prior.log_eppf(counts) - prior.log_order(counts)
+
+
+def _by_cluster(labels: Tensor, counts: Tensor, M: int) -> Tensor:
+    # A uniform cluster, and a uniform member of it: M of them.
+    occupied, order = counts.nonzero().flatten(), labels.argsort(stable=True)
+    k = occupied[torch.randint(len(occupied), (M,), device=labels.device)]
+    within = (torch.rand(M, dtype=torch.float64, device=labels.device) * counts[k]).long()
+    return order[(counts.cumsum(0) - counts)[k] + within]
+
+
+def _near(x: Tensor, i: Tensor) -> Tensor:
+    # The nearest to each point of 4, 64 or 512 others, drawn at random: it depends on x only.
+    sizes = torch.tensor([4, 64, 512], device=x.device)
+    shift = torch.randint(1, len(x), (len(i), 512), device=x.device)
+    others = (i[:, None] + shift) % len(x)
+    width = x.std(0)
+    distance = (((x[others] - x[i, None]) / torch.where(width > 0, width, 1.0)) ** 2).sum(-1)
+    unseen = torch.arange(512, device=x.device) >= sizes[torch.randint(3, (len(i), 1), device=x.device)]
+    return others.gather(1, distance.masked_fill(unseen, torch.inf).argmin(1, keepdim=True)).squeeze(1)

@@ -1,0 +1,205 @@
+"""The three Gaussian families: quadrature, positions and scales of data, outliers, hyper-parameters from the data."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from families import CASES, assert_same_stats, each_gaussian, followed, gaussian
+from scipy import integrate, stats
+
+from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SphericalNormal
+from bnpgan.components.defaults import SHARES
+
+each_dimension = pytest.mark.parametrize("D", [1, 3])
+
+
+@each_gaussian
+def test_marginal_in_one_dimension_is_the_integral_over_mean_and_variance(kind):
+    component = kind(mean=torch.tensor([0.3]), scale=0.8, kappa=0.5, nu=4.0)
+    x = torch.tensor([[-0.4], [0.9], [1.3]], dtype=torch.float64)
+
+    mu, log_variance = np.linspace(-8, 8, 401), np.linspace(-7, 7, 401)  # the integrand vanishes at the edges
+    variance = np.exp(log_variance)[:, None]
+    density = stats.invgamma.pdf(variance, 2.0, scale=0.4) * stats.norm.pdf(mu, 0.3, np.sqrt(variance / 0.5))
+    for value in x.flatten().tolist():
+        density = density * stats.norm.pdf(value, mu, np.sqrt(variance))
+    integral = integrate.simpson(integrate.simpson(density * variance, x=mu), x=log_variance)
+    marginal = component.log_marginal(component.stats(x, torch.zeros(3, dtype=torch.int64), 1))
+    assert float(marginal.exp()) == pytest.approx(integral, rel=1e-5)
+
+
+@each_gaussian
+def test_posterior_sample_of_an_empty_slot_is_a_draw_from_the_prior(kind):
+    """4,000 draws in one dimension against the marginal laws of mean and variance; fails once in 10^6 seeds."""
+    component = kind(mean=torch.tensor([0.7]), scale=0.8, kappa=0.5, nu=4.0)
+    drawn = component.posterior_sample(component.stats(gaussian(1)(3), torch.zeros(3, dtype=torch.int64), 4_001))
+    law = stats.t(4, 0.7, math.sqrt(0.8 / (0.5 * 4)))
+    assert stats.kstest(drawn.mean[1:, 0].numpy(), law.cdf).pvalue > 1e-6
+    assert stats.kstest(drawn.covariance[1:, 0, 0].numpy(), stats.invgamma(2.0, scale=0.4).cdf).pvalue > 1e-6
+
+
+# Where the data are, and how wide.
+
+
+@each_gaussian
+@each_dimension
+def test_marginal_does_not_depend_on_where_the_data_are(kind, D):
+    x, labels = gaussian(D)(9), torch.arange(9) % 3
+    values = []
+    for shift in (0.0, 1e5):
+        component = kind(mean=x.mean(0) + shift, scale=0.5)
+        values.append(component.log_marginal(component.stats(x + shift, labels, 3)))
+    torch.testing.assert_close(values[0], values[1], rtol=0, atol=1e-6)
+
+
+@each_gaussian
+@each_dimension
+@pytest.mark.parametrize("a", [1e-8, 1e8])
+@pytest.mark.parametrize("given", [True, False], ids=["given", "from the data"])
+def test_densities_follow_the_unit_of_the_data(kind, D, a, given):
+    x, labels, new = gaussian(D)(9), torch.arange(9) % 3, gaussian(D)(4)
+    values = []
+    for unit in (1.0, a):
+        component = kind(scale=0.5 * unit**2) if given else kind()
+        s = component.stats(unit * x, labels, 4)
+        component.add_(s, 1, unit * new[0])
+        component.add_(s, 0, unit * x[0], sign=-1)
+        shift = D * math.log(unit)
+        values.append((component.log_marginal(s) + shift * s.n, component.log_predictive(s, unit * new) + shift))
+    for one, two in zip(*values, strict=True):
+        torch.testing.assert_close(one, two, rtol=0, atol=1e-9)
+
+
+# Outliers.
+
+
+@each_gaussian
+@pytest.mark.parametrize("distance", [1e2, 1e3, 1e4, 1e5, 1e6])
+def test_removing_an_outlier_leaves_the_rest_as_it_was(kind, distance):
+    """To the digits that a sum of squares keeps: ten units in the last place of distance^2."""
+    component, x = kind(mean=torch.zeros(2), scale=1.0), gaussian(2)(5)
+    x[4] = distance
+    s = component.stats(x, torch.zeros(5, dtype=torch.int64), 1)
+    component.add_(s, 0, x[4], sign=-1)
+    expected = component.stats(x[:4], torch.zeros(4, dtype=torch.int64), 1)
+    assert_same_stats(s, expected, rtol=0, atol=max(1e-9, 2e-15 * distance**2))
+
+
+@each_gaussian
+def test_a_slot_that_empties_after_an_outlier_holds_the_prior_again_exactly(kind):
+    """The outlier's square swallows digits of the other points, which then do not cancel."""
+    x = torch.tensor([[0.1, 0.2], [0.3, -0.7], [1e5 / 3, 1e5 / 7]], dtype=torch.float64)
+    family = kind(mean=torch.zeros(2), scale=1.0)
+    s = family.stats(x, torch.tensor([0, 0, 0]), 2)
+    for i in (2, 0, 1):
+        family.add_(s, 0, x[i], sign=-1)
+    for value in followed(s).values():
+        torch.testing.assert_close(value[0], value[1], rtol=1e-14, atol=1e-14)
+
+
+# Hyper-parameters set from the data.
+
+
+@each_gaussian
+@pytest.mark.parametrize("a", [1e-4, -3.0, 1e4])
+def test_default_scale_and_mean_follow_shift_and_scaling(kind, a):
+    x, b = gaussian(3)(30), torch.tensor([2.0, -7.0, 100.0])
+    before, after = kind().resolve(x)[0][0], kind().resolve(a * x + b)[0][0]
+    torch.testing.assert_close(after.scale, a**2 * before.scale, rtol=1e-6, atol=0)
+    torch.testing.assert_close(after.mean, a * before.mean + b)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given_up", "reduced"),
+    [
+        (NormalInverseWishart, 3, lambda covariance: covariance),
+        (NormalInverseGamma, 2, lambda covariance: covariance.diagonal()),
+        (SphericalNormal, 2, lambda covariance: covariance.diagonal().mean().view(1)),
+    ],
+)
+def test_default_prior_means_of_a_covariance_are_shares_of_that_of_the_data(kind, given_up, reduced):
+    x = gaussian(2)(100_000) * torch.tensor([1.0, 3.0])
+    members, log_weights = kind(nu=9.0).resolve(x)
+    assert len(members) == len(log_weights) == len(SHARES)
+    for prior, share in zip(members, SHARES.values, strict=True):
+        torch.testing.assert_close(
+            prior.scale / (prior.nu - given_up), share * reduced(x.T.cov()), rtol=1e-3, atol=1e-4
+        )
+
+
+@each_gaussian
+def test_default_scale_stands_a_constant_column(kind):
+    x = gaussian(3)(30)
+    x[:, 1] = 5.0
+    component = kind()
+    s = component.stats(x, torch.zeros(30, dtype=torch.int64), 2)
+    assert component.log_predictive(s, x).isfinite().all()
+    assert component.log_evidence(s).isfinite()
+    assert component.posterior_sample(s).log_prob(x).isfinite().all()
+
+
+def test_variances_are_drawn_towards_their_mean():
+    x = torch.tensor([[0.0, 1.0], [0.0, 3.0], [0.0, 5.0], [0.0, 7.0]], dtype=torch.float64)  # variances 0 and 5
+    scale = NormalInverseGamma(factor=1.0, nu=3.0).resolve(x)[0][0].scale
+    torch.testing.assert_close(scale, torch.tensor([2 / 6 * 2.5, 4 / 6 * 5 + 2 / 6 * 2.5], dtype=torch.float64))
+    assert SphericalNormal(factor=1.0, nu=3.0).resolve(x)[0][0].scale.tolist() == pytest.approx([2.5])
+
+
+@each_gaussian
+def test_default_scale_stands_fewer_points_than_dimensions(kind):
+    family, x = kind(), gaussian(8)(3)
+    s = family.stats(x, torch.zeros(3, dtype=torch.int64), 2)
+    assert family.log_predictive(s, x).isfinite().all()
+
+
+@each_gaussian
+@pytest.mark.parametrize("N", [1, 2, 3, 5, 7, 30])
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e8 / 3])
+def test_points_that_are_all_equal_set_no_scale(kind, N, value):
+    """Whatever rounding makes of their mean."""
+    with pytest.raises(ValueError, match=r"^scale "):
+        kind().resolve(torch.full((N, 2), value, dtype=torch.float64))
+
+
+@each_gaussian
+def test_points_that_are_all_equal_do_with_a_given_scale(kind):
+    family, x = kind(scale=1.0), torch.full((7, 2), 0.1, dtype=torch.float64)
+    s = family.stats(x, torch.zeros(7, dtype=torch.int64), 2)
+    assert family.log_marginal(s).isfinite().all()
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name.startswith(("NormalInverse", "Spherical"))])
+def test_given_hyper_parameters_are_taken_as_they_are(name):
+    family, points = CASES[name].family, CASES[name].points
+    members, log_weights = family.resolve(points(4))
+    (prior,) = members
+    assert log_weights.tolist() == [0]
+    torch.testing.assert_close(prior.mean, family.mean)
+    torch.testing.assert_close(
+        prior.scale, torch.as_tensor(family.scale, dtype=torch.float64).expand(prior.scale.shape)
+    )
+    assert (prior.kappa, prior.nu, prior.factor) == (family.kappa, family.nu, 1.0)
+
+
+@each_gaussian
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("scale", -1.0),
+        ("scale", 0.0),
+        ("scale", math.nan),
+        ("scale", torch.eye(3)),
+        ("kappa", 0.0),
+        ("kappa", math.inf),
+        ("nu", 2.0),
+        ("nu", math.nan),
+        ("nu", math.inf),
+        ("mean", torch.zeros(3)),
+        ("mean", 0.0),
+        ("mean", torch.tensor([0.0, math.nan])),
+    ],
+)
+def test_bad_hyper_parameter_is_named(kind, name, value):
+    with pytest.raises(ValueError, match=f"^{name} "):
+        kind(**{name: value}).resolve(gaussian(2)(5))

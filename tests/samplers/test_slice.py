@@ -1,0 +1,226 @@
+"""The slice sampler against the exact posterior; its masses against the laws that sticks have.
+
+Levels, points and strengths are those of ``test_exact.py``.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from exact_posterior import Law, log_restaurant, run_chains, set_partitions
+from rewritten import rewritten
+from scipy import integrate, special, stats
+from test_exact import DP, LEVEL, NAMES, PY, points
+from torch import Tensor
+
+from bnpgan.components import NormalInverseWishart
+from bnpgan.grids import Grid
+from bnpgan.priors import DirichletProcess, FiniteDirichlet, MixtureOfFiniteMixtures, PitmanYor
+from bnpgan.samplers import SliceSampler
+
+STRONG = PitmanYor(0.5, 0.8)  # sticks would have to be broken for ever
+
+
+def strengths(D: int) -> dict:
+    return {"mean": np.zeros(D), "scale": 0.3 * np.eye(D), "kappa": 1.0, "nu": D + 1.1}
+
+
+def build(prior, D: int, N: int = 5, kind: type = SliceSampler, capacity: int | None = None) -> SliceSampler:
+    return kind(prior, NormalInverseWishart(**strengths(D)), capacity=N + 1 if capacity is None else capacity)
+
+
+def law(prior, x: Tensor) -> Law:
+    N, D = x.shape
+    log_prior = lambda z: log_restaurant(z, prior.concentration, prior.discount)  # noqa: E731
+    return Law.enumerate(x, set_partitions(N), log_prior, slots=False, **strengths(D))
+
+
+def short_chains(sampler: SliceSampler, x: Tensor) -> Tensor:
+    """40 chains from each point alone, as far as there are slots: from one cluster a blocked sampler takes long."""
+    draws = []
+    for _ in range(40):
+        labels = torch.arange(len(x)) % sampler.capacity
+        for t in range(22):
+            labels = sampler.step(x, labels)
+            if t >= 8:
+                draws.append(labels)
+    return torch.stack(draws).view(40, 14, len(x))
+
+
+def check(exact: Law, draws: Tensor) -> None:
+    p, (distance, noise) = exact.p_value(draws), exact.total_variation(draws)
+    assert p > LEVEL, f"p = {p:.1e}; total variation over partitions {distance:.3f}, {noise:.3f} expected of noise"
+
+
+@pytest.mark.parametrize(("prior", "D"), [(DP, 1), (PY, 2), (STRONG, 1)], ids=["DP-1D", "PY-2D", "PY.8-1D"])
+def test_sampler_draws_from_the_exact_posterior(prior, D):
+    check(law(prior, points(D)), short_chains(build(prior, D), points(D)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prior", [DP, PY], ids=NAMES.get)
+@pytest.mark.parametrize("D", [1, 2])
+def test_sampler_draws_from_the_exact_posterior_of_six_points_at_length(prior, D):
+    x = points(D, N=6)
+    exact, draws = law(prior, x), run_chains(build(prior, D, N=6), x, chains=40, burn_in=40, sweeps=200)
+    distance, noise = exact.total_variation(draws)
+    assert exact.p_value(draws) > LEVEL
+    assert distance < 2 * noise
+
+
+# Fewer slots than points: the law is the prior's given K <= C.
+
+FEW = 2
+GRID = Grid([0.5, 8.0], torch.tensor([0.4, 0.6]).log())
+
+
+def law_of_few_slots(x: Tensor) -> Law:
+    def log_prior(z: tuple[int, ...]) -> float:
+        of_each = [log_restaurant(z, a) for a in GRID.values.tolist()]
+        return special.logsumexp(GRID.log_weights.numpy() + of_each)
+
+    few = [z for z in set_partitions(len(x)) if len(set(z)) <= FEW]
+    return Law.enumerate(x, few, log_prior, slots=False, **strengths(x.shape[1]))
+
+
+def few_slots(kind: type = SliceSampler) -> SliceSampler:
+    return build(DirichletProcess(GRID), 1, kind=kind, capacity=FEW)
+
+
+def test_law_with_few_slots_and_a_learned_concentration():
+    check(law_of_few_slots(points(1)), short_chains(few_slots(), points(1)))
+
+
+def test_new_clusters_take_any_empty_slot():
+    """600 sweeps: the slots of new clusters are even; fails once in 10^6 seeds."""
+    x, labels = points(1), torch.tensor([2, 2, 2, 4, 4])
+    moved = torch.stack([build(PitmanYor(3.0, 0.5), 1, capacity=7).step(x, labels) for _ in range(600)])
+    used = torch.stack([(moved == k).any(1).sum() for k in (0, 1, 3, 5, 6)])
+    assert used.sum() > 300
+    assert stats.chisquare(used.numpy()).pvalue > 1e-6
+
+
+# Tests of the test: each sampler below is wrong in one way, and the same check with the same settings must notice.
+
+MUTANTS = {
+    "no new clusters": (", prior.sample_new_masses(counts, slices.min())]", "]"),
+    "slices not uniform": ("torch.rand_like(x[:, 0]).log()", "2 * torch.rand_like(x[:, 0]).log()"),
+    "weights counted twice": (".log_prob(x[rows])", ".log_prob(x[rows]) + masses[above]"),
+    "parameters from the prior": (
+        "family.stats(x, labels, len(masses))",
+        "family.stats(x[:0], labels[:0], len(masses))",
+    ),
+    "slices ignored": ("masses[above] < slices[rows, None]", "masses[above] < slices.min()"),
+}
+REFUSED = "if used.sum() > self.capacity:\n            return labels"
+SEATED = """if used.sum() > self.capacity:
+            chosen = torch.where(chosen < self.capacity, chosen, labels[0])
+            used = torch.bincount(chosen, minlength=len(masses)) > 0"""
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_wrong_sampler_is_noticed(name):
+    mutant = rewritten(SliceSampler, *MUTANTS[name])
+    x = points(2)
+    assert law(PY, x).p_value(short_chains(build(PY, 2, kind=mutant), x)) < LEVEL
+
+
+def test_putting_points_elsewhere_where_slots_run_out_is_noticed():
+    x, mutant = points(1), rewritten(SliceSampler, REFUSED, SEATED)
+    assert law_of_few_slots(x).p_value(short_chains(few_slots(mutant), x)) < LEVEL
+
+
+@pytest.mark.parametrize(
+    "wrong", ["discount forgotten in a cluster's mass", "clusters forgotten in the mass of new ones"]
+)
+def test_wrong_masses_are_noticed(wrong):
+    class Wrong(PitmanYor):
+        def sample_masses(self, counts: Tensor) -> Tensor:
+            return (DP if wrong.startswith("discount") else super()).sample_masses(counts)
+
+        def sample_new_masses(self, counts: Tensor, log_least: Tensor) -> Tensor:
+            return super().sample_new_masses(0 * counts if wrong.startswith("clusters") else counts, log_least)
+
+    x = points(2)
+    assert law(PY, x).p_value(short_chains(build(Wrong(PY.concentration, PY.discount), 2), x)) < LEVEL
+
+
+# The masses.
+
+PRIORS = [DirichletProcess(0.7), PitmanYor(0.7, 0.2), PitmanYor(0.3, 0.6), PitmanYor(2.0, 0.9)]
+COUNTS = torch.tensor([3, 0, 1, 0])
+each_prior = pytest.mark.parametrize("prior", PRIORS, ids=repr)
+
+
+@each_prior
+@pytest.mark.parametrize("least", [0.02, 3.0])
+def test_as_many_new_masses_above_a_threshold_as_their_intensity_says(prior, least):
+    """4,000 draws: mean and variance of the number, and mean of the masses, within six standard errors."""
+    a, d = prior.concentration + 2 * prior.discount, prior.discount
+
+    def moment(power: int) -> float:  # of the intensity that has a mean time of 1
+        return integrate.quad(lambda s: s ** (power - 1 - d) * math.exp(-s), least, 60, points=[1 + least])[
+            0
+        ] / math.gamma(1 - d)
+
+    drawn = [prior.sample_new_masses(COUNTS, torch.tensor(least, dtype=torch.float64).log()) for _ in range(2_000)]
+    number = torch.tensor([float(len(masses)) for masses in drawn])
+    total = torch.stack([masses.exp().sum() for masses in drawn])
+    assert all((masses.exp() > least * (1 - 1e-12)).all() for masses in drawn)
+    expected, spread = a * moment(0), a * moment(0) + a * d * moment(0) ** 2  # Poisson, of a time with variance a d
+    assert float(number.mean()) == pytest.approx(expected, abs=6 * math.sqrt(spread / 2_000))
+    assert float(total.mean()) == pytest.approx(a * moment(1), abs=6 * float(total.std()) / math.sqrt(2_000))
+    squares = (number - expected) ** 2
+    assert float(squares.mean()) == pytest.approx(spread, abs=6 * float(squares.std()) / math.sqrt(2_000))
+
+
+@pytest.mark.parametrize("prior", PRIORS[:3], ids=repr)
+def test_masses_over_their_sum_are_the_sticks(prior):
+    """The first of the sticks of PY(a, d), a size-biased pick, is Beta(1 - d, a + d), and the sum Gamma(a)."""
+    a, d = prior.concentration + 2 * prior.discount, prior.discount
+    drawn = [prior.sample_new_masses(COUNTS, torch.tensor(1e-5, dtype=torch.float64).log()).exp() for _ in range(1_000)]
+    picks = torch.stack([masses[torch.multinomial(masses, 1)[0]] / masses.sum() for masses in drawn])
+    assert stats.kstest(picks.numpy(), stats.beta(1 - d, a + d).cdf).pvalue > 1e-6
+    assert stats.kstest([float(masses.sum()) for masses in drawn], stats.gamma(a).cdf).pvalue > 1e-6
+
+
+@each_prior
+def test_masses_of_clusters_are_gamma(prior):
+    drawn = torch.stack([prior.sample_masses(COUNTS) for _ in range(2_000)])
+    assert (drawn[:, [1, 3]] == -torch.inf).all()
+    for k in (0, 2):
+        assert stats.kstest(drawn[:, k].exp().numpy(), stats.gamma(int(COUNTS[k]) - prior.discount).cdf).pvalue > 1e-6
+
+
+# What it can bear, and what it refuses.
+
+
+def test_many_small_clusters_are_looked_at_in_parts(monkeypatch):
+    """The same law when a few densities fill the memory."""
+    module = __import__("bnpgan.samplers.slice", fromlist=["CHUNK"])
+    monkeypatch.setattr(module, "CHUNK", 8)
+    check(law(PY, points(1)), short_chains(build(PY, 1), points(1)))
+
+
+def test_a_heavy_tail_does_not_hang_and_old_clusters_keep_their_slots():
+    x = torch.cat([torch.randn(100, 2), 50 + torch.randn(100, 2)])
+    labels = torch.arange(200) // 100 * 7 + 3
+    sampler = SliceSampler(PitmanYor(1.0, 0.9), NormalInverseWishart(), capacity=60)
+    for _ in range(20):
+        labels = sampler.step(x, labels)
+        assert int(labels[:100].mode().values) == 3
+        assert int(labels[100:].mode().values) == 10
+
+
+def test_too_low_a_slice_keeps_the_labels(monkeypatch):
+    module = __import__("bnpgan.samplers.slice", fromlist=["LOG_LEAST"])
+    monkeypatch.setattr(module, "LOG_LEAST", 10.0)
+    x, labels = torch.randn(20, 2), torch.arange(20) % 3
+    assert torch.equal(build(DP, 2, N=20).step(x, labels), labels)
+
+
+@pytest.mark.parametrize("prior", [FiniteDirichlet(1.0), MixtureOfFiniteMixtures(1.0)], ids=["Dirichlet", "MFM"])
+def test_a_prior_of_finitely_many_clusters_is_refused(prior):
+    with pytest.raises(ValueError, match=r"^prior must have infinitely many clusters"):
+        SliceSampler(prior, NormalInverseWishart())
