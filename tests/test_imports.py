@@ -18,9 +18,10 @@ ALLOWED = {
     "metrics": set(),
     "data": set(),
     "models": set(),
-    "plotting": {"partition"},  # for a type only
+    "diagnostics": set(),
+    "plotting": {"diagnostics", "partition"},  # for a type only
     "partition": {"components"},
-    "samplers": {"partition", "components", "priors"},  # of priors the protocol only: see below
+    "samplers": {"diagnostics", "partition", "components", "priors"},  # of priors the protocol only: see below
     "features": {"partition"},
     "mixture": {"features", "losses", "samplers"},
     "run": {"features", "mixture", "partition"},

@@ -26,7 +26,7 @@ class NormalInverseGamma(InverseGammaFamily):
             weight :math:`D / (N + D)`, so that it is positive unless all points are equal.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > 2`, the weight of ``scale`` in points; ``None``: 3, and where ``scale`` is set from the
-            data :math:`N / 20` more, as many points as one of 20 clusters has.
+            data a hundredth of the points more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
 

@@ -75,7 +75,7 @@ class NormalInverseWishart(ExponentialFamily):
             unless all points are equal.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > D + 1`, the weight of ``scale`` in points; ``None``: :math:`D + 2`, and where ``scale`` is set
-            from the data :math:`N / 20` more, as many points as one of 20 clusters has.
+            from the data a hundredth of the points more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
 

@@ -25,7 +25,7 @@ class SphericalNormal(InverseGammaFamily):
             over the dimensions, times ``factor``: :math:`b = f (\nu - 2) \bar v`.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > 2`, the weight of ``scale`` in coordinates, of which a point brings D; ``None``: 3, and
-            where ``scale`` is set from the data :math:`N D / 20` more.
+            where ``scale`` is set from the data a hundredth of all coordinates more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
 
