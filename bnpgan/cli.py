@@ -15,15 +15,21 @@ from matplotlib.figure import Figure
 from bnpgan import __version__, data, metrics, plotting, recipes, report
 from bnpgan.components import NormalInverseWishart
 from bnpgan.files import write_json
+from bnpgan.grids import Grid
 from bnpgan.partition import Projection
 from bnpgan.priors import DirichletProcess, PitmanYor, Prior
 from bnpgan.run import Run
-from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, KMeans, StickBreaking
+from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, DPMeans, KMeans, Sampler, SliceSampler, SplitMerge, StickBreaking
 from bnpgan.training import checksum, load, train
 
 __all__ = ["main"]
 
-MIXTURES: dict[str, Callable[..., Clusterer]] = {"igmm": IGMM, "crp": CRPGibbs, "stick-breaking": StickBreaking}
+MIXTURES: dict[str, Callable[..., Sampler]] = {
+    "igmm": IGMM,
+    "crp": CRPGibbs,
+    "stick-breaking": StickBreaking,
+    "slice": SliceSampler,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,13 +101,14 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_evaluate)
 
     command = commands.add_parser("cluster", help="cluster points from a file", formatter_class=_Help)
-    command.add_argument("clusterer", choices=[*MIXTURES, "kmeans"], help="how")
+    command.add_argument("clusterer", choices=[*MIXTURES, "dp-means", "kmeans"], help="how")
     command.add_argument("file", help="points (N, D) as .npy, .npz or .csv, images, or the name of a data set")
     command.add_argument("--capacity", type=int, default=20, help="slots; for kmeans the number of clusters")
     command.add_argument("--sweeps", type=int, help="of the sampler; by default what its class has")
-    command.add_argument("--concentration", type=float, default=1.0, help="of the prior")
+    command.add_argument("--split-merge", action="store_true", help="add split-merge moves, from one cluster on")
+    command.add_argument("--concentration", type=float, help="of the prior; by default it is learned")
     command.add_argument("--discount", type=float, default=0.0, help="of a Pitman-Yor prior; 0 is a Dirichlet process")
-    command.add_argument("--scale", type=float, help="of a cluster's covariance a priori; by default from the data")
+    command.add_argument("--scale", type=float, help="of a cluster's covariance a priori; by default it is learned")
     command.add_argument("--seed", type=int, default=0, help="of the sampler")
     command.add_argument("--out", type=Path, help="write the labels here, as .npy")
     command.add_argument("--picture", type=Path, help="draw the clusters here, as .png")
@@ -217,12 +224,16 @@ def _cluster(options: argparse.Namespace) -> None:
 def _clusterer(options: argparse.Namespace) -> Clusterer:
     if options.clusterer == "kmeans":
         return KMeans(options.capacity)
-    prior: Prior = DirichletProcess(options.concentration)
+    if options.clusterer == "dp-means":
+        return DPMeans(options.capacity)
+    concentration = Grid.gamma() if options.concentration is None else options.concentration
+    prior: Prior = DirichletProcess(concentration)
     if options.discount:
-        prior = PitmanYor(options.concentration, options.discount)
+        prior = PitmanYor(concentration, options.discount)
     sweeps = {} if options.sweeps is None else {"sweeps": options.sweeps}
     component = NormalInverseWishart(scale=options.scale)
-    return MIXTURES[options.clusterer](prior, component, capacity=options.capacity, **sweeps)
+    sampler = MIXTURES[options.clusterer](prior, component, capacity=options.capacity, **sweeps)
+    return SplitMerge(sampler) if options.split_merge else sampler
 
 
 def _free(path: Path, endings: tuple[str, ...], overwrite: bool) -> Path:

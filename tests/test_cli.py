@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from bnpgan import data
-from bnpgan.cli import main
+from bnpgan.cli import MIXTURES, main
 
 SMALL = ["--backbone", "mlp", "--capacity", "6", "--batch", "16", "--every", "4", "--quiet", "--device", "cpu"]
 MIC = [
@@ -85,7 +85,7 @@ def test_sc_gan_trains_on_points(tmp_path, capsys):
     assert "sc-gan" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("clusterer", ["igmm", "crp", "stick-breaking", "kmeans"])
+@pytest.mark.parametrize("clusterer", ["igmm", "crp", "stick-breaking", "slice", "dp-means", "kmeans"])
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv"])
 def test_cluster_takes_any_clusterer_and_any_file(tmp_path, capsys, clusterer, suffix):
     x, truth = data.grid(60, side=2)
@@ -97,7 +97,8 @@ def test_cluster_takes_any_clusterer_and_any_file(tmp_path, capsys, clusterer, s
     else:
         np.savetxt(file, x.numpy(), delimiter=",", header="a,b", comments="")
     out = tmp_path / "labels.npy"
-    extra = [] if clusterer == "kmeans" else ["--sweeps", "3", "--discount", "0.2"]
+    extra = ["--sweeps", "3", "--discount", "0.2"] if clusterer in MIXTURES else []
+    extra += ["--split-merge"] if clusterer == "stick-breaking" else []
     picture = tmp_path / "clusters.png"
     arguments = [
         "cluster",
