@@ -20,6 +20,11 @@ class Projection:
     Args:
         mean: ``(D,)``.
         axes: ``(D, d)``, orthonormal columns.
+
+    Example:
+        >>> wide = torch.randn(50, 9)
+        >>> Projection.fit(wide, 3)(wide).shape
+        torch.Size([50, 3])
     """
 
     mean: Tensor

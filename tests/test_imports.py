@@ -31,7 +31,7 @@ ALLOWED = {
     "checkpoint": {"", "features", "files", "loop", "partition", "report", "run"},
     "training": {"checkpoint", "loop", "mixture", "run", "recipes"},  # of recipes, to load a run: see below
     "recipes": {"components", "features", "losses", "mixture", "models", "priors", "samplers"},
-    "cli": {"", "components", "data", "files", "metrics", "partition", "plotting", "priors"}
+    "cli": {"", "components", "data", "files", "grids", "metrics", "partition", "plotting", "priors"}
     | {"recipes", "report", "run", "samplers", "training"},
 }
 
