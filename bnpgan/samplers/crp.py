@@ -66,7 +66,7 @@ class CRPGibbs(Sampler):
     prior: Prior
     component: Component
     capacity: int = 100
-    sweeps: int = 20
+    sweeps: int = 30
     max_dim: int | None = 32
     max_points: int | None = None
 

@@ -17,7 +17,7 @@ __all__ = ["SplitMerge"]
 
 @dataclass(frozen=True, eq=False)
 class SplitMerge(Sampler):
-    r"""A sampler whose step is a sweep of ``base`` and three batches of split and merge moves.
+    r"""A sampler whose step is a sweep of ``base`` and four batches of split and merge moves.
 
     A batch proposes to split a cluster, or to merge two, at many places at once: pairs of points :math:`(i, j)` whose
     clusters are disjoint from those of the other pairs. In the split direction a move is accepted with
@@ -107,12 +107,12 @@ class SplitMerge(Sampler):
         return self.base.log_prior(labels)
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
-        """A sweep of ``base``, a batch of moves in growing blocks and two of moves all at once: labels ``(N,)``."""
+        """A sweep of ``base``, then two batches of moves in growing blocks and two all at once: labels ``(N,)``."""
         x, labels = check_state(x, self.base.step(x, labels), self.capacity)
         if len(x) == 1:
             return labels
         prior, stats = self.draw(x, labels)
-        for propose in (Allocation.grow, Allocation.plug_in, Allocation.plug_in):
+        for propose in (Allocation.grow, Allocation.plug_in) * 2:
             moved = self._move(x, labels, prior, stats, propose)
             labels = self._reorder(labels, moved, prior) if self.ordered else moved
         return labels
@@ -137,7 +137,7 @@ class SplitMerge(Sampler):
         labels, waiting = labels.clone(), torch.randperm(P, device=device)
         while len(waiting):
             # One after another, for K changes with each move taken; those before the first taken are done.
-            K = (counts > 0).sum() - (~pairs.split).long()  # clusters when merged
+            K = (counts > 0).sum().to(log_u) - (~pairs.split).to(log_u)  # clusters when merged
             free = torch.cat([(counts == 0).nonzero().flatten(), slot_i[:1] * 0])  # one more: there may be none
             new = free[(torch.rand(P, device=device) * max(len(free) - 1, 1)).long()]
             slot_other = torch.where(pairs.split, new, slot_j)
