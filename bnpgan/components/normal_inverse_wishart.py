@@ -32,8 +32,8 @@ class NormalInverseWishartStats(FamilyStats):
 
     ``matrix`` is :math:`\tilde\Psi_k = diag(\kappa, \Psi) + \sum_i \tilde x_i \tilde x_i^T` with
     :math:`\tilde x = [1, x - m_0]`; its Schur complement is :math:`\Psi_n`, its corner :math:`\kappa_n`.
-    ``factor`` is its Cholesky factor when it was made. What follows from that is computed when first asked for, and kept
-    by rank-one updates. ``constant`` is the part of the log predictive without x.
+    ``factor`` is its Cholesky factor when it was made. What follows from that is computed when first asked for, and
+    kept by rank-one updates. ``constant`` is the part of the log predictive without x.
     """
 
     matrix: Tensor

@@ -160,8 +160,8 @@ class _Conditional:
     .. math:: h(t) = \log p(t \mid x) = -a (t + e^{-t}) - \tfrac12 \log (T + e^t) - \tfrac{Q}{2 (T + e^t)} + const
 
     with :math:`a = (\nu + n - 1) / 2`, :math:`b = (\psi + S) / 2`, :math:`T = \tau^2 a n / b` and
-    :math:`Q = (\bar x - m)^2 a n / b`. In :math:`u = e^t` the zeros of :math:`h'` are those of a cubic: there are one or
-    two modes. Bins end at these, so that in each of them :math:`h` lies below its greater value at an end.
+    :math:`Q = (\bar x - m)^2 a n / b`. In :math:`u = e^t` the zeros of :math:`h'` are those of a cubic: there are one
+    or two modes. Bins end at these, so that in each of them :math:`h` lies below its greater value at an end.
     """
 
     def __init__(self, stats: SemiConjugateNormalStats) -> None:

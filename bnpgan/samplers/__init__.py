@@ -7,6 +7,7 @@ from bnpgan.samplers.dpmeans import DPMeans
 from bnpgan.samplers.igmm import IGMM
 from bnpgan.samplers.kmeans import KMeans
 from bnpgan.samplers.labels import FixedLabels, RandomLabels
+from bnpgan.samplers.pyro_mixture import PyroMixture
 from bnpgan.samplers.slice import SliceSampler
 from bnpgan.samplers.split_merge import SplitMerge
 from bnpgan.samplers.stick_breaking import StickBreaking
@@ -19,6 +20,7 @@ __all__ = [
     "DPMeans",
     "FixedLabels",
     "KMeans",
+    "PyroMixture",
     "RandomLabels",
     "Sampler",
     "SliceSampler",

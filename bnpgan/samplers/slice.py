@@ -44,9 +44,9 @@ class SliceSampler(Sampler):
 
     Clusters that keep a point keep their slot, new ones take an empty slot at random. A sweep that ends with more
     clusters than slots keeps the old labels, which makes their law :math:`EPPF(z) (C - K)! / C!`, the prior's own given
-    :math:`K \le C`. So does a sweep with a slice below 1e-6, which would have to look at too many clusters: a cluster
-    of one point has a part of about :math:`10^{-6 (1 - d)}` in that, nothing for a discount up to .6, but at .9 a
-    handful of such clusters all but stops the chain; use ``CRPGibbs`` there.
+    :math:`K \le C`. So does a sweep with a slice below 1e-6, which would have to look at too many clusters. A cluster
+    of one point brings one about :math:`10^{-6 (1 - d)}` of the time: never under a Dirichlet process, in 1 sweep of
+    400 for a discount of .5, in 1 of 3 for .9, where ``CRPGibbs`` is better.
 
     Args:
         prior: a ``DirichletProcess`` or a ``PitmanYor``.

@@ -10,9 +10,21 @@ from sklearn.mixture import BayesianGaussianMixture
 from torch import Tensor
 
 from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
+from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
 from bnpgan.partition import Partition
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, PitmanYor
-from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, FixedLabels, KMeans, RandomLabels, StickBreaking
+from bnpgan.samplers import (
+    IGMM,
+    Algorithm8,
+    Clusterer,
+    CRPGibbs,
+    DPMeans,
+    FixedLabels,
+    KMeans,
+    RandomLabels,
+    SliceSampler,
+    StickBreaking,
+)
 from bnpgan.samplers.kmeans import kmeans_plus_plus
 
 N, C = 24, 6
@@ -43,14 +55,19 @@ SAMPLERS = {
     "CRPGibbs-SphericalNormal": CRPGibbs(DirichletProcess(1.0), SphericalNormal(), capacity=C, sweeps=2),
     "StickBreaking-NormalInverseGamma": StickBreaking(PitmanYor(1.0, 0.3), NormalInverseGamma(), capacity=C, sweeps=3),
     "StickBreaking-SphericalNormal": StickBreaking(PitmanYor(1.0, 0.3), SphericalNormal(), capacity=C, sweeps=3),
+    "SliceSampler-DP": SliceSampler(DirichletProcess(1.0), NIW, capacity=C, sweeps=3),
+    "SliceSampler-PY": SliceSampler(PitmanYor(1.0, 0.3), NIW, capacity=C, sweeps=3),
+    "Algorithm8": Algorithm8(PitmanYor(1.0, 0.3), NIW, capacity=C, sweeps=2),
+    "Algorithm8-SemiConjugateNormal": Algorithm8(DirichletProcess(1.0), SemiConjugateNormal(), capacity=C, sweeps=2),
 }
 CLUSTERERS = SAMPLERS | {
     "KMeans": KMeans(C),
+    "DPMeans": DPMeans(C),
     "RandomLabels": RandomLabels(C),
     "FixedLabels": FixedLabels(MARKED, capacity=C),
     "Variational": Variational(C),
 }
-STARTS_WARM = {name: CLUSTERERS[name] for name in [*SAMPLERS, "KMeans"]}
+STARTS_WARM = {name: CLUSTERERS[name] for name in [*SAMPLERS, "KMeans", "DPMeans"]}
 VALIDATES = {name: clusterer for name, clusterer in CLUSTERERS.items() if name != "Variational"}
 
 

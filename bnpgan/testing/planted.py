@@ -1,0 +1,234 @@
+"""Samplers that are wrong in one way, made from one that is right: tests of the tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Beta
+
+from bnpgan.components import Component, Stats
+from bnpgan.priors import DirichletProcess, FiniteDirichlet, Prior
+from bnpgan.samplers import Sampler
+from bnpgan.testing.law import log_namings
+from bnpgan.testing.parts import rebuild
+from bnpgan.testing.points import check_few
+
+__all__ = ["planted_errors"]
+
+
+def planted_errors(sampler: Sampler, x: Tensor | None = None) -> dict[str, Sampler]:
+    """Wrong versions of a sampler, by what is wrong with them; those that bear on how it steps.
+
+    Each goes on stating the law of the right sampler, except where the error is in what it states.
+
+    Args:
+        sampler: one that is right.
+        x: points ``(N, D)`` on which it is watched for a step, to see which methods of its parts it calls; ``None``:
+            those of :func:`~bnpgan.testing.check_sampler`.
+
+    Raises:
+        ValueError: if there are too few points or too many.
+
+    Example:
+        >>> from bnpgan.components import NormalInverseWishart
+        >>> from bnpgan.priors import DirichletProcess
+        >>> from bnpgan.samplers import IGMM
+        >>> wrong = planted_errors(IGMM(DirichletProcess(1.0), NormalInverseWishart(scale=1.0), capacity=6))
+        >>> list(wrong)[3:]
+        ['new-cluster mass not shared', 'parameters not drawn']
+    """
+    x = check_few(x, thorough=False)
+    prior, family = sampler.prior, sampler.component
+    calls = _calls(sampler, x)
+    errors: dict[str, Sampler] = {
+        "never moves": NeverMoves(sampler),
+        "proposal not checked": ProposalNotChecked(sampler),
+        "names forgotten": NamesForgotten(sampler),
+    }
+
+    def plant(error: str, bears: bool, **parts: Callable[[], Any]) -> None:
+        if bears:
+            errors[error] = rebuild(sampler, **{name: make() for name, make in parts.items()})
+
+    discount, sticks = hasattr(prior, "discount"), "sample_log_weights" in calls["prior"]
+    plant("new-cluster mass not shared", "log_predictive" in calls["prior"], prior=lambda: _unshared(prior))
+    plant("discount forgotten", bool(getattr(prior, "discount", 0)), prior=lambda: _without_discount(prior))
+    plant("learned prior not conditioned", bool(prior.learned), prior=lambda: _unconditioned_prior(prior))
+    plant("later slots ignored", sticks and discount, prior=lambda: broken(prior, sample_log_weights=_forgetful))
+    plant("weak limit for sticks", sticks and discount, prior=lambda: _weak_limit(prior))
+    plant("parameters not drawn", "posterior_sample" in calls["component"], component=lambda: _means_for_draws(family))
+    plant("points not removed", "add_" in calls["component"], component=lambda: _only_adding(family))
+    plant(
+        "learned scale maximised", bool(family.learned), component=lambda: broken(family, draw=lambda _, stats: stats)
+    )
+    plant("learned scale not conditioned", bool(family.learned), component=lambda: _unconditioned_family(family))
+    plant("evidence wrong alike", "log_predictive" in calls["component"], component=lambda: _sociable(family))
+    return errors
+
+
+# Wrong steps, and a wrong law.
+
+
+@dataclass(frozen=True, eq=False)
+class Wrong(Sampler):
+    """A sampler like its ``base`` but for what a leaf replaces."""
+
+    base: Sampler
+    prior: Prior = field(init=False)
+    component: Component = field(init=False)
+    capacity: int = field(init=False)
+    sweeps: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("prior", "component", "capacity", "sweeps", "ordered"):
+            object.__setattr__(self, name, getattr(self.base, name))
+
+    def init(self, x: Tensor) -> Tensor:
+        """As the base."""
+        return self.base.init(x)
+
+    def step(self, x: Tensor, labels: Tensor) -> Tensor:
+        """As the base."""
+        return self.base.step(x, labels)
+
+    def log_prior(self, labels: Tensor) -> Tensor:
+        """As the base."""
+        return self.base.log_prior(labels)
+
+
+class NeverMoves(Wrong):
+    """A chain that stays where it is; started at its law, it would be there for ever."""
+
+    def step(self, x: Tensor, labels: Tensor) -> Tensor:
+        """The labels as they were."""
+        return labels
+
+
+class ProposalNotChecked(Wrong):
+    """A point is sent to a slot at random after each sweep, and nobody asks for the ratio."""
+
+    def step(self, x: Tensor, labels: Tensor) -> Tensor:
+        """A sweep of the base, and the move."""
+        labels = self.base.step(x, labels).clone()
+        labels[torch.randint(len(labels), ())] = torch.randint(self.capacity, ())
+        return labels
+
+
+class NamesForgotten(Wrong):
+    """It states the probability of the partition for that of one of its names."""
+
+    def log_prior(self, labels: Tensor) -> Tensor:
+        """That of the base times the number of names."""
+        return self.base.log_prior(labels) + log_namings(labels.tolist(), self.capacity)
+
+
+# Wrong parts.
+
+
+def broken(part: Any, **methods: Callable) -> Any:
+    """A prior or a family with other methods in place of its own."""
+    kind = type(type(part).__name__, (type(part),), methods)
+    return kind(**{f.name: getattr(part, f.name) for f in fields(part) if f.init})
+
+
+def _calls(sampler: Sampler, x: Tensor) -> dict[str, set[str]]:
+    # Which methods of its parts a sampler calls in a step.
+    calls: dict[str, set[str]] = {"prior": set(), "component": set()}
+    watch = {
+        "prior": (sampler.prior, ("log_predictive", "sample_log_weights")),
+        "component": (sampler.component, ("log_predictive", "posterior_sample", "add_")),
+    }
+
+    def spy(part: str, name: str, method: Callable) -> Callable:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            calls[part].add(name)
+            return method(*args, **kwargs)
+
+        return watched
+
+    parts = {
+        part: broken(
+            value, **{name: spy(part, name, getattr(type(value), name)) for name in names if hasattr(value, name)}
+        )
+        for part, (value, names) in watch.items()
+    }
+    rebuild(sampler, **parts).step(x, torch.zeros(len(x), dtype=torch.int64, device=x.device))
+    return calls
+
+
+def _unshared(prior: Any) -> Any:
+    def log_predictive(self: Any, counts: Tensor) -> Tensor:
+        empty = counts == 0
+        return type(prior).log_predictive(self, counts) + torch.where(empty, empty.sum().log(), 0.0)
+
+    return broken(prior, log_predictive=log_predictive)
+
+
+def _without_discount(prior: Any) -> Any:
+    def draw(self: Any, counts: Tensor, ordered: bool = False) -> Prior:
+        return DirichletProcess(type(prior).draw(self, counts, ordered).concentration)
+
+    return broken(prior, draw=draw)
+
+
+def _unconditioned_prior(prior: Any) -> Any:
+    def draw(self: Any, counts: Tensor, ordered: bool = False) -> Prior:
+        return type(prior).draw(self, torch.zeros_like(counts), ordered)
+
+    return broken(prior, draw=draw)
+
+
+def _forgetful(self: Any, counts: Tensor) -> Tensor:
+    # Each stick sees those who stopped at it and not those who walked on.
+    n, k = counts[:-1], torch.arange(1, len(counts), device=counts.device)
+    v = Beta(1 - self.discount + n, self.concentration + self.discount * k).sample().to(torch.float64)
+    end = v.new_zeros(1)
+    return torch.cat([v.log(), end]) + torch.cat([end, (1 - v).log().cumsum(0)])
+
+
+def _weak_limit(prior: Any) -> Any:
+    # Right as a law of its own, and the Dirichlet process in the limit, but not its truncation.
+    def log_marginal(self: Any, n: Tensor, hyper: list[Tensor]) -> Tensor:
+        return FiniteDirichlet(self.concentration)._log_marginal(n, hyper[:1])
+
+    def sample_log_weights(self: Any, n: Tensor) -> Tensor:
+        return FiniteDirichlet(self.concentration)._sample_log_weights(n)
+
+    return broken(prior, _log_marginal=log_marginal, _sample_log_weights=sample_log_weights)
+
+
+def _means_for_draws(family: Any) -> Any:
+    return broken(family, posterior_sample=type(family).posterior_mean)
+
+
+def _only_adding(family: Any) -> Any:
+    def add_(self: Any, stats: Stats, k: int, x: Tensor, sign: int = 1) -> None:
+        if sign == 1:
+            type(family).add_(self, stats, k, x)
+
+    return broken(family, add_=add_)
+
+
+def _unconditioned_family(family: Any) -> Any:
+    (name,) = family.learned
+
+    def draw(self: Any, stats: Stats) -> Stats:
+        return type(family).draw(self, replace(stats, log_posterior=getattr(family, name).log_weights.to(stats.n)))
+
+    return broken(family, draw=draw)
+
+
+def _sociable(family: Any) -> Any:
+    # Marginals and predictives too large for large clusters, in a way in which each is the ratio of the other.
+    def log_marginal(self: Any, stats: Stats) -> Tensor:
+        return type(family).log_marginal(self, stats) + 0.25 * stats.n * (stats.n - 1)
+
+    def log_predictive(self: Any, stats: Stats, x: Tensor) -> Tensor:
+        return type(family).log_predictive(self, stats, x) + 0.5 * stats.n
+
+    def log_evidence(self: Any, stats: Stats) -> Tensor:
+        return family.log_evidence(stats) + (0.25 * stats.n * (stats.n - 1)).sum()
+
+    return broken(family, log_marginal=log_marginal, log_predictive=log_predictive, log_evidence=log_evidence)
