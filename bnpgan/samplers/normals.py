@@ -62,8 +62,8 @@ class Normals:
         .. math:: \mu \leftarrow \mu - \rho \sigma^2 \nabla_\mu, \qquad
             \log \sigma \leftarrow \log \sigma - \rho \nabla_{\log \sigma} / 2
 
-        The loss comes from one draw: so that no draw does harm, no step moves a mean by more than 0.3 of its scale, or a
-        scale by a larger factor than exp(0.3), and no scale grows beyond the spread of the prior.
+        The loss comes from one draw: so that no draw does harm, no step moves a mean by more than 0.3 of its scale, or
+        a scale by a larger factor than exp(0.3), and no scale grows beyond the spread of the prior.
 
         References:
             Amari, "Natural gradient works efficiently in learning", 1998 (the Fisher information of a Normal is
