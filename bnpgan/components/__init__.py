@@ -10,6 +10,7 @@ from bnpgan.components.dirichlet_categorical import DirichletCategorical
 from bnpgan.components.distributions import Centroids, Components, DiagonalGaussians, Gaussians
 from bnpgan.components.normal_inverse_gamma import NormalInverseGamma
 from bnpgan.components.normal_inverse_wishart import NormalInverseWishart
+from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
 from bnpgan.components.spherical_normal import SphericalNormal
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Gaussians",
     "NormalInverseGamma",
     "NormalInverseWishart",
+    "SemiConjugateNormal",
     "SphericalNormal",
     "Stats",
 ]
