@@ -2,9 +2,8 @@
 A component of your own: one function in Pyro
 =============================================
 
-Five clusters whose points now and then lie far out. A mixture of Gaussians has no word for that: it covers the tails
-with clusters of their own. A Student t has, but no conjugate prior; so it is written as a function, and ``PyroMixture``
-makes a clusterer of it.
+Five clusters whose points now and then lie far out. A mixture of Gaussians covers such tails with clusters of their
+own. A Student t has them, but no conjugate prior: as a function in Pyro it becomes a clusterer by ``PyroMixture``.
 """
 
 from pathlib import Path
@@ -20,14 +19,12 @@ from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import CRPGibbs, PyroMixture
 
 torch.set_num_threads(1)
-torch.manual_seed(0)
-truth = torch.arange(600) % 5
-angle = 2 * torch.pi * truth / 5
+torch.manual_seed(2)
+angle = 2 * torch.pi * (truth := torch.arange(600) % 5) / 5
 x = 2 * torch.stack([angle.sin(), angle.cos()], 1) + 0.15 * dist.StudentT(2.0).sample((600, 2))
 
 # %%
-# The function is given the mean and the standard deviation of the data. It runs inside a plate of clusters, so that
-# each parameter is sampled once for each of them.
+# The function is given the mean and the standard deviation of the data, and samples each parameter once per cluster.
 
 
 def student(mean, std):
@@ -37,19 +34,24 @@ def student(mean, std):
     return dist.StudentT(degrees[:, None], loc, scale).to_event(1)
 
 
-clusterers = {
-    "Gaussians": CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(), capacity=20),
-    "Student t": PyroMixture(student, capacity=20),
-}
+# %%
+# A line is where the density of a cluster has fallen to exp(-2) of its peak, for a Gaussian two standard deviations.
+
+gaussians = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(), capacity=30)
+clusterers = {"Gaussians": gaussians, "Student t": PyroMixture(student, capacity=30)}
+side = torch.linspace(-4, 4, 200)
 figure, axes = plt.subplots(1, 2, figsize=(11, 5.2), sharex=True, sharey=True, layout="constrained")
 for ax, (name, clusterer) in zip(axes, clusterers.items(), strict=True):
     partition = clusterer.fit(x)
-    scores = metrics.clustering(partition.labels, truth)
-    told = f"{name}: {int(partition.active.sum())} clusters, ARI {scores['ari']:.2f}"
-    plotting.mixture(x, partition, ax).set_title(told)
-    ax.set(xlim=(-4, 4), ylim=(-4, 4))
-    print(told)
-print(f"{int((x.abs() > 4).any(1).sum())} of 600 points lie outside the picture")
+    ax.scatter(*x.T, s=8, c=plotting.colours(partition.labels), linewidths=0)
+    height = partition.components.log_prob(torch.cartesian_prod(side, side)).T.unflatten(1, (200, 200)).mT
+    for k in partition.active.nonzero().flatten():
+        colour = [0.75 * plotting.colours(k)]
+        ax.contour(side, side, height[k] - height[k].max(), levels=[-2], colors=colour, linestyles="solid")
+    ari = metrics.clustering(partition.labels, truth)["ari"]
+    print(told := f"{name}: {int(partition.active.sum())} clusters, ARI {ari:.2f}")
+    ax.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal", title=told)
+    ax.spines[["top", "right"]].set_visible(False)
 
 out = Path("runs/examples")
 out.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,10 @@ from torch import Tensor
 from torch.distributions import biject_to
 from torch.distributions.constraints import Constraint
 
-Prior = tuple[Constraint, Tensor]
-"""The support of a latent, and draws from its prior, one a row."""
+Latent = tuple[Constraint, Tensor]
+"""Its support, and draws from its prior, one a row."""
 
-
-BOUND = 0.3
+BOUND = 0.3  # the farthest that one step goes, see Normals.step
 
 
 class Normals:
@@ -26,17 +25,17 @@ class Normals:
     median of the prior, with a tenth of its spread.
 
     Args:
-        priors: the support of each latent by name, and draws from its prior.
+        latents: by name, the support of each and draws from its prior.
         capacity: the number of clusters ``K``.
 
     References:
         Kucukelbir et al., "Automatic differentiation variational inference", 2017.
     """
 
-    def __init__(self, priors: dict[str, Prior], capacity: int) -> None:
+    def __init__(self, latents: dict[str, Latent], capacity: int) -> None:
         self.capacity = capacity
         self.sites: dict[str, tuple[Any, Tensor, Tensor, Tensor, Tensor]] = {}
-        for name, (support, draws) in priors.items():
+        for name, (support, draws) in latents.items():
             to_support = biject_to(support)
             low, middle, high = to_support.inv(draws).quantile(draws.new_tensor([0.16, 0.5, 0.84]), 0)
             mean = middle.new_zeros(capacity, *middle.shape).requires_grad_()

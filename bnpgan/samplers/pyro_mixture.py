@@ -18,7 +18,7 @@ from bnpgan.components.distributions import Components, squared_distances
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 from bnpgan.samplers.kmeans import kmeans_plus_plus, seeded_labels
-from bnpgan.samplers.normals import Normals, Prior
+from bnpgan.samplers.normals import Latent, Normals
 
 __all__ = ["PyroMixture"]
 
@@ -65,9 +65,10 @@ class PyroMixture(Clusterer):
         >>> def blob(mean, std):
         ...     loc = pyro.sample("loc", dist.Normal(mean, 3 * std).to_event(1))
         ...     return dist.Laplace(loc, 0.1 * std).to_event(1)
-        >>> x = torch.cat([torch.randn(50, 2), torch.randn(50, 2) + 20])
-        >>> int(PyroMixture(blob, capacity=3, steps=200).fit(x).active.sum())
-        2
+        >>> x = torch.tensor([[0.0], [0.1], [0.2], [90.0], [90.1]])
+        >>> p = PyroMixture(blob, capacity=3, steps=100).fit(x)
+        >>> bool(p.labels[0] == p.labels[3])
+        False
 
     References:
         Blei and Jordan, "Variational inference for Dirichlet process mixtures", 2006 (the truncated posterior);
@@ -121,10 +122,10 @@ class PyroMixture(Clusterer):
     def _learn(self, x: Tensor, labels: Tensor, held: bool) -> Partition:
         moments = x.mean(0), x.std(0, correction=0)
         with numbers_like(x):
-            guide = Normals(self._priors(x, moments), self.capacity)
+            guide = Normals(self._latents(x, moments), self.capacity)
             self._ascend(guide, x, labels, held, moments)
         latents = guide.median()
-        log_weights = _log_weights(latents.pop("sticks"))
+        log_weights = log_weights_of(latents.pop("sticks"))
         tensors = {f"latent.{name}": value for name, value in latents.items()}
         tensors |= {"data.mean": moments[0].repeat(self.capacity, 1), "data.std": moments[1].repeat(self.capacity, 1)}
         if not held:
@@ -155,7 +156,7 @@ class PyroMixture(Clusterer):
 
     def _model(self, x: Tensor, labels: Tensor | None, weight: float, moments: Moments) -> None:
         sticks, cluster = self._prior(moments)
-        log_joint = _log_weights(sticks) + cluster.log_prob(x[:, None])
+        log_joint = log_weights_of(sticks) + cluster.log_prob(x[:, None])
         each = log_joint.logsumexp(1) if labels is None else log_joint.gather(1, labels[:, None])
         pyro.factor("points", weight * each.mean())
 
@@ -163,7 +164,7 @@ class PyroMixture(Clusterer):
         with pyro.plate("clusters", self.capacity):
             return pyro.sample("sticks", dist.Beta(1.0, self.concentration)), self.component(*moments)
 
-    def _priors(self, x: Tensor, moments: Moments) -> dict[str, Prior]:
+    def _latents(self, x: Tensor, moments: Moments) -> dict[str, Latent]:
         with pyro.validation_enabled(True):
             trace = poutine.trace(self._prior).get_trace
             draws: list[dict[str, Any]] = [dict(trace(moments).nodes) for _ in range(-(-100 // self.capacity))]
@@ -187,8 +188,9 @@ class PyroMixture(Clusterer):
         return {n: (s["fn"].support, torch.cat([nodes[n]["value"] for nodes in draws])) for n, s in sites.items()}
 
 
-def _log_weights(sticks: Tensor) -> Tensor:
-    end = sticks.new_zeros(1)  # the last stick is 1, whatever was drawn for it
+def log_weights_of(sticks: Tensor) -> Tensor:
+    r"""Logs ``(C,)`` of :math:`v_k \prod_{l < k} (1 - v_l)`; the last stick counts as 1, whatever was drawn for it."""
+    end = sticks.new_zeros(1)
     return torch.cat([sticks[:-1].log(), end]) + torch.cat([end, (-sticks[:-1]).log1p().cumsum(0)])
 
 

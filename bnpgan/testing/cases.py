@@ -33,7 +33,7 @@ WIDE = Grid(torch.tensor([0.003, 0.03, 0.3, 3.0, 30.0]))
 
 CATEGORIES = torch.tensor([[0, 1], [0, 2], [1, 0], [2, 2], [1, 1]], dtype=torch.float64)
 DP, PY, FINITE, MFM = DirichletProcess(1.0), PitmanYor(0.5, 0.5), FiniteDirichlet(2.0), MixtureOfFiniteMixtures(1.0)
-CONCENTRATIONS = Grid(torch.tensor([0.1, 1.0, 10.0]))
+CONCENTRATIONS = Grid(torch.tensor([0.3, 1.0, 3.0]))
 LEARNED_DP, LEARNED_PY = DirichletProcess(CONCENTRATIONS), PitmanYor(CONCENTRATIONS, Grid.beta(points=3))
 PRIORS: dict[str, Prior] = {"DP": DP, "PY": PY, "Dirichlet": FINITE, "MFM": MFM, "PY*": LEARNED_PY}
 
@@ -54,7 +54,7 @@ def cases() -> dict[str, Case]:
         "StickBreaking, PY*, NIW*": (sticks(LEARNED_PY, niw(line, kappa=1.0, factor=WIDE)), line),
         "StickBreaking, Dirichlet, NIG": (sticks(FINITE, normal(NormalInverseGamma, plane)), plane),
         "StickBreaking, MFM, categorical": (sticks(MFM, values), CATEGORIES),
-        "SliceSampler, DP*, NIW": (free(SliceSampler, LEARNED_DP, niw(line)), line),
+        "SliceSampler, DP, NIW": (free(SliceSampler, DP, niw(line)), line),
         "SliceSampler, PY, NIG": (free(SliceSampler, PY, normal(NormalInverseGamma, plane)), plane),
         "Algorithm8, DP, semi-conjugate": (free(Algorithm8, DP, semi), line),
         "Algorithm8, PY, NIW": (free(Algorithm8, PY, niw(plane)), plane),
@@ -64,16 +64,17 @@ def cases() -> dict[str, Case]:
 
 
 def combinations() -> dict[str, Case]:
-    """Every sampler with every prior that suits it, in one dimension and two: for long runs."""
+    """Every sampler with every prior that suits it, in one dimension or two by turns: for long runs."""
     found: dict[str, Case] = {}
-    for D in (1, 2):
-        x = FEW[:, :D].contiguous()
-        for name, prior in PRIORS.items():
-            kinds = [CRPGibbs, IGMM, Algorithm8, *([SliceSampler] if hasattr(prior, "discount") else [])]
-            for kind in kinds:
-                sampler = replace(free(kind, prior, niw(x)), capacity=len(x) + 1)
-                found[f"{kind.__name__}, {name}, {D}-D"] = (sampler, x)
-            found[f"StickBreaking, {name}, {D}-D"] = (sticks(prior, niw(x, kappa=1.0)), x)
+    for name, prior in PRIORS.items():
+        for kind in (CRPGibbs, IGMM, Algorithm8, SliceSampler, StickBreaking):
+            if kind is SliceSampler and not hasattr(prior, "discount"):
+                continue  # it needs a prior of infinitely many clusters
+            D = 1 + len(found) % 2
+            x = FEW[:, :D].contiguous()
+            sampler = free(kind, prior, niw(x)) if kind is not StickBreaking else sticks(prior, niw(x, kappa=1.0))
+            room = TRUNCATED if kind is StickBreaking else len(x) + 1
+            found[f"{kind.__name__}, {name}, {D}-D"] = (replace(sampler, capacity=room), x)
     return found
 
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyro
 import pytest
 import torch
+from pyro import distributions as dist
 from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.mixture import BayesianGaussianMixture
 from torch import Tensor
@@ -21,6 +23,7 @@ from bnpgan.samplers import (
     DPMeans,
     FixedLabels,
     KMeans,
+    PyroMixture,
     RandomLabels,
     SliceSampler,
     StickBreaking,
@@ -44,6 +47,10 @@ class Variational(Clusterer):
         return Partition.from_labels(x, torch.from_numpy(model.fit_predict(x.numpy())), self.capacity)
 
 
+def laplace(mean: Tensor, std: Tensor) -> dist.TorchDistribution:
+    return dist.Laplace(pyro.sample("loc", dist.Normal(mean, 3 * std).to_event(1)), 0.2 * std).to_event(1)
+
+
 NIW = NormalInverseWishart()
 SAMPLERS = {
     "CRPGibbs": CRPGibbs(DirichletProcess(1.0), NIW, capacity=C, sweeps=2),
@@ -65,9 +72,10 @@ CLUSTERERS = SAMPLERS | {
     "DPMeans": DPMeans(C),
     "RandomLabels": RandomLabels(C),
     "FixedLabels": FixedLabels(MARKED, capacity=C),
+    "PyroMixture": PyroMixture(laplace, C, steps=10),
     "Variational": Variational(C),
 }
-STARTS_WARM = {name: CLUSTERERS[name] for name in [*SAMPLERS, "KMeans", "DPMeans"]}
+STARTS_WARM = {name: CLUSTERERS[name] for name in [*SAMPLERS, "KMeans", "DPMeans", "PyroMixture"]}
 VALIDATES = {name: clusterer for name, clusterer in CLUSTERERS.items() if name != "Variational"}
 
 

@@ -23,7 +23,7 @@ FAST = [  # each sampler, each prior, each family, and whatever can be learned; 
     "StickBreaking, DP, NIW",
     "StickBreaking, Dirichlet, NIG",
     "StickBreaking, MFM, categorical",
-    "SliceSampler, DP*, NIW",
+    "SliceSampler, DP, NIW",
     "Algorithm8, DP, semi-conjugate",
 ]
 
