@@ -57,7 +57,7 @@ class RunDirectory:
             raise ValueError(f"out must be a directory, {path} is a file: name another place")
         if resume:
             old = cls.existing(path).config
-            for name in ("points", "shape", "checksum", "seed", "recipe"):
+            for name in ("points", "shape", "checksum", "labels", "seed", "recipe"):
                 if old.get(name) != config[name]:
                     raise ValueError(
                         f"{path} was started with another {name} ({_difference(old.get(name), config[name])}): "

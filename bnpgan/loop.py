@@ -27,7 +27,7 @@ TRAIN, SUBSET, CLUSTER, FOLLOW = range(1, 5)  # the purposes that draw from stre
 class Training:
     """The moving parts of one run, and the step that they are at."""
 
-    def __init__(self, gan: MixtureGAN, images: Tensor, seed: int) -> None:
+    def __init__(self, gan: MixtureGAN, images: Tensor, seed: int, labels: Tensor | None = None) -> None:
         device, s = images.device, gan.schedule
         self.gan = gan = copy.deepcopy(gan)
         _check_fit(gan, images.shape[1:])
@@ -38,14 +38,19 @@ class Training:
         self.average = get_ema_multi_avg_fn(s.average)
         self.pairs = list(self.averaged.parameters()), list(self.maker.parameters())
         self.judge = [p for p in gan.discriminator.parameters() if p.requires_grad]
-        made = [p for p in self.maker.parameters() if p.requires_grad]
+        made = [
+            {"params": [p for p in part.parameters() if p.requires_grad], "lr": rate or s.generator_rate}
+            for part, rate in ((gan.generator, s.generator_rate), (gan.latent, s.latent_rate))
+        ]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(made, lr=s.generator_rate, betas=s.betas, fused=True),
+            "generator": torch.optim.Adam(made, betas=s.betas, fused=True),
             "discriminator": torch.optim.Adam(self.judge, lr=s.discriminator_rate, betas=s.betas, fused=True),
         }
+        self.rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.optimizers.items()}
         if gan.features.optimizer is not None:
             self.optimizers["features"] = gan.features.optimizer
         self.images, self.seed, self.step = images, seed, 0
+        self.first_labels = labels  # what the first partition starts from, where they are given
         self.partition: Partition | None = None
         self.kept = False  # the last round's partition was not taken
         self.reported = False  # whether one was not taken since the last row of the history
@@ -62,20 +67,16 @@ class Training:
         if s.clusters_at(self.step):
             self.check()
             self.recluster()
-        i = torch.randint(len(self.images), (s.batch,), device=self.images.device)
-        real = self.images[i]
-        if self.partition is None:
-            c, judged = torch.randint(gan.clusterer.capacity, (s.batch,), device=real.device), None
-        else:
-            self.follow(real, i)
-            c = judged = self.partition.labels[i]
-        fake = gan.generator(gan.latent(c), c)
-
-        outputs = gan.discriminator(real, judged), gan.discriminator(fake.detach(), judged)
-        loss_d = gan.loss.discriminator(*outputs, judged, judged)
-        if s.penalty is not None and self.step % s.penalty.every == 0:
-            loss_d = loss_d + s.penalty(gan.discriminator, real, judged)
-        _descend(self.optimizers["discriminator"], loss_d)
+        for name, rates in self.rates.items():
+            for group, rate in zip(self.optimizers[name].param_groups, rates, strict=True):
+                group["lr"] = rate * s.rate_at(self.step)
+        for _ in range(s.discriminator_steps):
+            real, fake, judged = self.batch()
+            outputs = gan.discriminator(real, judged), gan.discriminator(fake.detach(), judged)
+            loss_d = gan.loss.discriminator(*outputs, judged, judged)
+            if s.penalty is not None and self.step % s.penalty.every == 0:
+                loss_d = loss_d + s.penalty(gan.discriminator, real, fake.detach(), judged)
+            _descend(self.optimizers["discriminator"], loss_d)
 
         for p in self.judge:
             p.requires_grad_(False)
@@ -91,6 +92,18 @@ class Training:
         self.broken = torch.where((self.broken < 0) & ~self.losses.isfinite().all(), self.step, self.broken)
         self.step += 1
         self.seconds["all"] += time.perf_counter() - start
+
+    def batch(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Real images, a fake of the same slot for each, and the slots that both are judged under."""
+        gan, s = self.gan, self.gan.schedule
+        i = torch.randint(len(self.images), (s.batch,), device=self.images.device)
+        real = self.images[i]
+        if self.partition is None:
+            c, judged = torch.randint(gan.clusterer.capacity, (s.batch,), device=real.device), None
+        else:
+            self.follow(real, i)
+            c = judged = self.partition.labels[i]
+        return real, gan.generator(gan.latent(c), c), judged
 
     def recluster(self) -> None:
         """A new partition of all images, in the slots of the old one; see ``train`` for when it is not taken."""
@@ -111,9 +124,12 @@ class Training:
 
     def cluster(self, features: Features) -> Partition:
         """The partition of all images by these features, from the labels as they are."""
-        clusterer, old = self.gan.clusterer, self.partition
+        clusterer, old, s = self.gan.clusterer, self.partition, self.gan.schedule
         y = embed(features, self.gan, self.images)
-        labels = features.suggest(y) if old is None else old.labels
+        if old is not None:
+            labels: Tensor | None = old.labels if s.warm_start else None
+        else:
+            labels = features.suggest(y) if self.first_labels is None else self.first_labels
         if labels is not None and int(labels.max()) >= clusterer.capacity:
             raise ValueError(
                 f"the features name slot {int(labels.max())} and the clusterer has {clusterer.capacity}: "
@@ -129,7 +145,7 @@ class Training:
             everywhere[some] = partition.labels
             partition = replace(partition, labels=everywhere)
         reference = Partition.from_labels(x, labels, clusterer.capacity) if old is None and labels is not None else old
-        return partition if reference is None else partition.align_to(reference)
+        return partition.align_to(reference) if s.matching and reference is not None else partition
 
     def follow(self, real: Tensor, i: Tensor) -> None:
         """Let a clusterer that follows mini-batches see this one."""
@@ -185,7 +201,7 @@ def _check_fit(gan: MixtureGAN, shape: torch.Size) -> None:
     capacity = gan.clusterer.capacity
     with torch.random.fork_rng(), torch.no_grad():
         try:
-            c = torch.full((2,), capacity - 1, device=next(gan.generator.parameters()).device)
+            c = torch.full((gan.schedule.batch,), capacity - 1, device=next(gan.generator.parameters()).device)
             fake = gan.generator.eval()(gan.latent(c), c)
             if fake.shape[1:] == shape:
                 gan.discriminator.eval()(fake, c)

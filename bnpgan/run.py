@@ -31,24 +31,42 @@ class Run:
     averaged: nn.ModuleDict
     config: dict[str, Any]
 
-    def sample(self, n: int, cluster: int | None = None) -> Tensor:
-        """Generate ``n`` images ``(n, ...)`` of one cluster, or of clusters drawn by frequency.
+    def sample(self, n: int, cluster: int | None = None, scale: float = 1.0) -> Tensor:
+        r"""Generate ``n`` images ``(n, ...)`` of one cluster, or of clusters drawn as in training.
+
+        Those are drawn by frequency, :math:`p(c) = n_c / N`, and uniformly where training knew no partition.
+
+        Args:
+            n: how many.
+            cluster: the slot; ``None`` for all.
+            scale: the quality-diversity dial s, a factor on the covariance of the latent,
+                :math:`z \sim N(\mu_c, s \Sigma_c)`: larger is more diverse and of lower quality.
 
         Raises:
-            ValueError: if ``n`` is below 1 or ``cluster`` is not a slot that holds images.
+            ValueError: if ``n`` is below 1, ``cluster`` is not a slot that holds images, or ``scale`` is negative.
+
+        References:
+            "Gaussian Mixture Generative Adversarial Networks for Diverse Datasets, and the Unsupervised Clustering of
+            Images", 2018 (the dial).
         """
         if n < 1:
             raise ValueError(f"n must be at least 1, got {n}: pass the number of images to make")
         if cluster is None:
-            return self.generate(self.partition.sample(n))
+            return self.generate(self.slots(n), scale)
         self._check(cluster)
-        return self.generate(torch.full((n,), cluster, device=self.partition.labels.device))
+        return self.generate(torch.full((n,), cluster, device=self.partition.labels.device), scale)
 
-    def generate(self, c: Tensor) -> Tensor:
-        """One image for each slot in ``c`` ``(n,)``, with new noise."""
-        generator, latent = self.averaged["generator"], self.averaged["latent"]
-        with torch.no_grad(), evaluating(generator):
-            return torch.cat([generator(latent(part), part) for part in c.split(1024)])
+    def slots(self, n: int) -> Tensor:
+        """Slots ``(n,)`` drawn as in training."""
+        if self.gan.schedule.warmup is None:
+            return torch.randint(self.partition.capacity, (n,), device=self.partition.labels.device)
+        return self.partition.sample(n)
+
+    def generate(self, c: Tensor, scale: float = 1.0) -> Tensor:
+        """One image for each slot in ``c`` ``(n,)``, with new noise; ``scale`` as for ``sample``."""
+        if not 0 <= scale < float("inf"):
+            raise ValueError(f"scale must be at least 0, got {scale}: pass 1 for the latent as it was trained")
+        return self._draw(c, scale**0.5 * torch.randn(len(c), self.latent_dim, device=c.device))
 
     def interpolate(self, a: int, b: int, n: int) -> Tensor:
         r"""``n`` images ``(n, ...)`` on the line from cluster ``a`` to ``b``: :math:`G(z, (1 - t) C_a + t C_b)`.
@@ -59,19 +77,47 @@ class Run:
         References:
             "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Fig. 5.
         """
-        self._check(a)
-        self._check(b)
+        return self._between([[a, b]], n)[0]
+
+    def interpolate_four(self, a: int, b: int, c: int, d: int, n: int) -> Tensor:
+        r"""``(n, n, ...)`` images on the square between four clusters, ``a`` and ``b`` in the first row's corners.
+
+        Image :math:`(s, t)` is :math:`G(z, (1-s)(1-t) C_a + (1-s) t C_b + s (1-t) C_c + s t C_d)`, all of one noise.
+
+        Raises:
+            ValueError: if one is not a slot that holds images, or ``n`` is below 2.
+
+        References:
+            "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Fig. 5.
+        """
+        return self._between([[a, b], [c, d]], n)
+
+    @property
+    def latent_dim(self) -> int:
+        """The size of the noise."""
+        return int(self.averaged["latent"].dim)  # type: ignore[arg-type]
+
+    def _between(self, corners: list[list[int]], n: int) -> Tensor:
+        # (1, n) images for one pair of corners, (n, n) for two, bilinear in the rows of weights.
         if n < 2:
             raise ValueError(f"n must be at least 2, got {n}: pass the number of images from one end to the other")
+        for pair in corners:
+            for cluster in pair:
+                self._check(cluster)
         device = self.partition.labels.device
+        ends = torch.nn.functional.one_hot(torch.tensor(corners, device=device), self.partition.capacity).float()
         t = torch.linspace(0, 1, n, device=device)
-        rows = torch.zeros(n, self.partition.capacity, device=device)
-        rows[:, a] += 1 - t
-        rows[:, b] += t
+        to_end = torch.stack([1 - t, t], 1)
+        down = to_end if len(corners) == 2 else to_end.new_ones(1, 1)
+        rows = torch.einsum("sp,tq,pqk->stk", down, to_end, ends)
+        noise = torch.randn(1, self.latent_dim, device=device).expand(rows.shape[0] * n, -1)
+        return self._draw(rows.flatten(0, 1), noise).unflatten(0, (-1, n))
+
+    def _draw(self, c: Tensor, noise: Tensor) -> Tensor:
         generator, latent = self.averaged["generator"], self.averaged["latent"]
+        pairs = zip(c.split(1024), noise.split(1024), strict=True)
         with torch.no_grad(), evaluating(generator):
-            z = latent(torch.tensor([a], device=device)).expand(n, -1)
-            return generator(z, rows)
+            return torch.cat([generator(latent(part, e), part) for part, e in pairs])
 
     def predict(self, x: Tensor) -> Tensor:
         """Slots ``(N,)`` of images ``(N, ...)``, through the features and the partition."""
@@ -84,6 +130,8 @@ class Run:
 
     def _check(self, cluster: int) -> None:
         active = self.partition.active.nonzero().flatten().tolist()
+        if self.gan.schedule.warmup is None:  # each slot was trained, whether or not an image fell to it
+            active = list(range(self.partition.capacity))
         if cluster not in active:
             raise ValueError(f"cluster {cluster} holds no images: choose one of {', '.join(map(str, active))}")
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from bnpgan.checkpoint import RunDirectory
 from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.mixture import MixtureGAN, Schedule
+from bnpgan.partition import check_labels
 from bnpgan.run import Run
 
 __all__ = ["MixtureGAN", "Schedule", "load", "train"]
@@ -27,6 +28,7 @@ def train(
     overwrite: bool = False,
     progress: bool = True,
     data: str | None = None,
+    labels: Tensor | None = None,
 ) -> Run:
     r"""Train a mixture GAN on images or points.
 
@@ -52,18 +54,23 @@ def train(
         overwrite: replace the run in ``out``; without it a directory that holds anything is an error.
         progress: show a bar.
         data: name or path of the data, noted in ``config.json`` so that ``bnpgan evaluate`` finds them again.
+        labels: slots ``(N,)`` that the first partition starts from, such as classes: a supervised start, and for
+            ``FixedLabels(capacity=K)`` the labels themselves.
 
     Returns:
         The run: its weights, partition and history, and methods to sample.
 
     Raises:
-        ValueError: if ``x``, ``steps``, ``device`` or ``seed`` is not valid, the generator makes another shape, ``out``
-            holds something or does not match what is resumed, or a loss is no longer finite.
+        ValueError: if ``x``, ``labels``, ``steps``, ``device`` or ``seed`` is not valid, the generator makes another
+            shape, ``out`` holds something or does not match what is resumed, or a loss is no longer finite.
     """
     images = _check(x, steps, seed).to(_device(device))
     config = {"recipe": gan.recipe, "data": data, "points": len(images), "shape": list(images.shape[1:])}
-    config |= {"checksum": checksum(images), "seed": seed, "steps": steps}
-    training, s = Training(gan, images, seed), gan.schedule
+    config |= {"checksum": checksum(images), "labels": None, "seed": seed, "steps": steps}
+    if labels is not None:
+        labels = check_labels(labels, gan.clusterer.capacity, len(images), images.device)
+        config["labels"] = checksum(labels)
+    training, s = Training(gan, images, seed, labels), gan.schedule
     directory = RunDirectory.open(out, config, resume=resume, overwrite=overwrite) if out is not None else None
     with own_randomness(images, seed, TRAIN):
         if directory is not None and resume:

@@ -52,15 +52,27 @@ def clusterers(n):
     }
 
 
-def gan(recipe, x, **changes):
+FEW = {  # arguments that make a recipe's rounds come every few steps
+    "mic_gan": {
+        **{"capacity": CAPACITY, "every": 4, "warmup": 4, "sweeps": 2},
+        **{"encoder_first_steps": 4, "encoder_steps": 2},
+    },
+    "sc_gan": {"capacity": CAPACITY, "every": 4, "penalty": 1.0},
+    "gm_gan": {"capacity": CAPACITY, "z_dim": 4, "full": True, "classifier_steps": 4},
+    "supervised_gm_gan": {"capacity": CAPACITY, "z_dim": 4, "each": 2},
+    "gan": {},
+    "class_conditional_gan": {"capacity": CAPACITY},
+    "random_label_gan": {"capacity": CAPACITY},
+    "pac_gan": {"pack": 4},
+    "precomputed_label_gan": {"capacity": CAPACITY, "encoder_steps": 4},
+}
+
+
+def gan(recipe, x, *, arguments=None, **changes):
     """A recipe for ``x`` whose rounds come every few steps."""
     shape = {"dim": x.shape[1], "backbone": "mlp"} if x.ndim == 2 else {"image_shape": tuple(x.shape[1:])}
-    few = {
-        "mic_gan": {"encoder_first_steps": 4, "encoder_steps": 2, "warmup": 4, "sweeps": 2},
-        "sc_gan": {"penalty": 1.0},
-    }
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made = getattr(recipes, recipe)(capacity=CAPACITY, every=4, batch=16, **shape, **few[recipe])
+        made = getattr(recipes, recipe)(batch=16, **shape, **FEW[recipe], **(arguments or {}))
     schedule = replace(made.schedule, log=3, save=5)
     return replace(made, **{"schedule": schedule, **changes})

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from bnpgan import data
-from bnpgan.cli import MIXTURES, main
+from bnpgan.cli import main
+from bnpgan.cli.clusters import MIXTURES
 
 SMALL = ["--backbone", "mlp", "--capacity", "6", "--batch", "16", "--every", "4", "--quiet", "--device", "cpu"]
 MIC = [

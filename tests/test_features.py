@@ -7,7 +7,8 @@ import small
 import torch
 from torch import nn
 
-from bnpgan.features import FixedEncoder, FromDiscriminator, FromEncoder, Identity, evaluating
+from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, Identity, evaluating
+from bnpgan.features.encoder import shifted
 from bnpgan.models import Gaussian
 from bnpgan.partition import Partition
 
@@ -70,9 +71,8 @@ def test_slots_are_drawn_by_frequency_once_there_is_a_partition():
 
 
 def test_a_shift_moves_each_image_by_at_most_so_many_pixels():
-    features = FromEncoder(nn.Linear(1, 1), K, shift=1)
     x = torch.rand(300, 2, 5, 5)
-    moved = features._shifted(x)
+    moved = shifted(x, 1)
     padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
     crops = torch.stack([padded[..., i : i + 5, j : j + 5] for i in range(3) for j in range(3)])
     which = (crops == moved).flatten(2).all(2)
@@ -107,3 +107,28 @@ def test_evaluating_puts_the_mode_back_after_an_error():
 def test_bad_arguments_are_named(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         encoder(**bad)
+
+
+def test_an_auto_encoder_learns_the_data_and_only_before_the_first_partition():
+    x = torch.randn(400, 1) @ torch.randn(1, 6)  # a line in six dimensions: one code says it all
+    features = FromAutoencoder(nn.Linear(6, 1), nn.Linear(1, 6), steps=400, learning_rate=1e-2)
+    features.refresh(None, x, None)
+    with torch.no_grad():
+        left = (features.decoder(features(None, x)) - x).square().mean() / x.square().mean()
+    assert left < 0.01
+    before = features.encoder.weight.clone()
+    features.refresh(None, x, Partition.from_labels(x, torch.zeros(400, dtype=torch.int64), 2))
+    assert torch.equal(features.encoder.weight, before)
+
+
+def test_an_encoder_can_learn_as_a_classifier():
+    torch.manual_seed(0)
+    x, truth = corners()
+    features = FromEncoder(
+        nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, K)), K, 300, loss=nn.functional.cross_entropy
+    )
+    features.refresh(GAN, x, None)
+    with torch.no_grad():
+        logits = features(GAN, x)
+    assert (features.suggest(logits) == truth).float().mean() > 0.95
+    assert logits.softmax(1).amax(1).mean() > 0.8 and logits.abs().max() > 1.5  # logits, not one-hot vectors

@@ -30,10 +30,18 @@ ALLOWED = {
     "files": {"components", "partition"},
     "loop": {"features", "metrics", "mixture", "partition", "run"},
     "checkpoint": {"", "features", "files", "loop", "partition", "report", "run"},
-    "training": {"checkpoint", "loop", "mixture", "run", "recipes"},  # of recipes, to load a run: see below
+    "training": {
+        "checkpoint",
+        "loop",
+        "mixture",
+        "partition",
+        "run",
+        "recipes",
+    },  # of recipes, to load a run: see below
     "recipes": {"components", "features", "losses", "mixture", "models", "priors", "samplers"},
     "cli": {"", "components", "data", "files", "grids", "metrics", "partition", "plotting", "priors"}
-    | {"recipes", "report", "run", "samplers", "training"},
+    | {"recipes", "report", "reproduce", "run", "samplers", "training"},
+    "reproduce": {"", "data", "files", "metrics", "mixture", "recipes", "run", "training"},
 }
 
 

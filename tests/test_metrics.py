@@ -15,12 +15,15 @@ TRUTH = [0, 0, 0, 1, 1, 1, 2, 0, 2, 1]
 
 def test_purity_and_its_inverse_are_not_swapped():
     assert metrics.purity(LABELS, TRUTH) == pytest.approx((3 + 2 + 1 + 1) / 10)
-    assert metrics.purity(TRUTH, LABELS) == pytest.approx((3 + 2 + 1) / 10)
+    assert metrics.inverse_purity(LABELS, TRUTH) == pytest.approx((3 + 2 + 1) / 10)
+    # A clustering that splits a class: pure, and not inversely so.
+    assert metrics.purity([0, 1, 2, 3], [0, 0, 0, 1]) == 1 and metrics.inverse_purity([0, 1, 2, 3], [0, 0, 0, 1]) == 0.5
 
 
 def test_splitting_clusters_cannot_lower_purity():
     assert metrics.purity(range(10), TRUTH) == 1.0
     assert metrics.purity([0] * 10, TRUTH) == 0.4
+    assert metrics.inverse_purity(range(10), TRUTH) == 0.3 and metrics.inverse_purity([0] * 10, TRUTH) == 1.0
 
 
 @pytest.mark.parametrize(("n", "pure", "mass"), [(1, 3 / 4, 0.4), (2, 5 / 7, 0.7), (3, 6 / 9, 0.9), (9, 7 / 10, 1.0)])
@@ -61,6 +64,7 @@ def test_clustering_collects_plain_numbers():
         "nmi": metrics.nmi(LABELS, TRUTH),
         "ari": metrics.ari(LABELS, TRUTH),
         "purity": 0.7,
+        "inverse_purity": 0.6,
         "top_purity": pytest.approx(6 / 9),
         "top_mass": 0.9,
         "accuracy": 0.6,
@@ -79,7 +83,8 @@ def test_clustering_collects_plain_numbers():
     ],
 )
 @pytest.mark.parametrize(
-    "score", [metrics.purity, metrics.nmi, metrics.ari, metrics.matched_accuracy, metrics.clustering]
+    "score",
+    [metrics.purity, metrics.inverse_purity, metrics.nmi, metrics.ari, metrics.matched_accuracy, metrics.clustering],
 )
 def test_scores_name_what_does_not_fit(score, labels, truth, message):
     with pytest.raises(ValueError, match=message):
@@ -144,3 +149,45 @@ def test_one_mode_has_perfect_quality_and_the_largest_kl():
 def test_modes_names_what_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         metrics.modes(**arguments, means=data.ring_means(), std=0.01)
+
+
+def test_exact_modes_are_the_ceiling_and_the_floor():
+    means, n, repeats = data.ring_means(), 2500, 200
+    scores = metrics.exact_modes(n, means, std=0.01, repeats=repeats)
+    assert scores["modes"] == 8
+    # Four standard errors: of a share of 2,500 * 200, and of a chi-square with 7 degrees of freedom over 2n.
+    assert scores["quality"] == pytest.approx(1 - math.exp(-4.5), abs=4 * math.sqrt(0.0110 / (n * repeats)))
+    assert scores["reverse_kl"] == pytest.approx(7 / (2 * n), abs=4 * math.sqrt(2 * 7 / repeats) / (2 * n) + 1e-5)
+    box = metrics.exact_modes(n, means, std=0.01, box=True, repeats=repeats)
+    assert box["quality"] == pytest.approx(math.erf(3 / math.sqrt(2)) ** 2, abs=4 * math.sqrt(0.0054 / (n * repeats)))
+
+
+def test_exact_modes_count_what_few_samples_can_reach():
+    # Two samples of two modes reach one or both of them, with equal odds; the KL is log 2 or 0.
+    scores = metrics.exact_modes(2, [[0.0], [1000.0]], std=1e-3, repeats=2000)
+    assert scores["modes"] == pytest.approx(1.5, abs=4 * 0.5 / math.sqrt(2000))
+    assert scores["reverse_kl"] == pytest.approx((2 - scores["modes"]) * math.log(2), abs=0.01)
+
+
+def test_exact_modes_follow_the_weights_and_the_ambient_generator():
+    means, weights = [[0.0], [50.0], [90.0]], [6.0, 3.0, 1.0]
+    torch.manual_seed(1)
+    scores = metrics.exact_modes(1000, means, std=1.0, weights=weights, repeats=100)
+    assert scores["reverse_kl"] == pytest.approx(2 / 2000, rel=0.6)
+    assert scores != metrics.exact_modes(1000, means, std=1.0, weights=weights, repeats=100)
+    torch.manual_seed(1)
+    assert scores == metrics.exact_modes(1000, means, std=1.0, weights=weights, repeats=100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(n=0), "n must be at least 1, got 0: draw"),
+        (dict(repeats=0), "repeats must be at least 1, got 0: draw"),
+        (dict(means=torch.zeros(3)), r"means has shape \(3,\): pass \(M, D\)"),
+        (dict(weights=[1.0, -1.0]), "weights must be positive, one for each mean"),
+    ],
+)
+def test_exact_modes_names_what_does_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.exact_modes(**{"n": 5, "means": torch.zeros(2, 2), "std": 0.1, **arguments})

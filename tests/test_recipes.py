@@ -7,7 +7,7 @@ import small
 import torch
 
 from bnpgan import recipes
-from bnpgan.training import train
+from bnpgan.training import load, train
 
 DATA = {"mlp": small.points, "dcgan": small.images}
 
@@ -29,12 +29,84 @@ def test_any_clusterer_trains_in_any_recipe_on_any_backbone(recipe, backbone, cl
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
+VARIANTS = {
+    **{name: (name, {}) for name in recipes.RECIPES},
+    "mic_gan by sticks, in every layer": ("mic_gan", {"sticks": True, "every_layer": True, "learned_embedding": False}),
+    "mic_gan with a learned scale": ("mic_gan", {"scale": 0.0, "split_merge": True, "embedding_dim": 4, "decay": 8}),
+    "sc_gan online": ("sc_gan", {"online": True}),
+    "sc_gan ablated": ("sc_gan", {"warm_start": False, "matching": False}),
+    "supervised_gm_gan, softmax": ("supervised_gm_gan", {"softmax": True, "dynamic": False}),
+}
+
+
+@pytest.mark.parametrize("backbone", DATA)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_recipe_trains_resumes_exactly_and_samples_by_cluster(tmp_path, variant, backbone):
+    name, arguments = VARIANTS[variant]
+    x, truth = DATA[backbone]()
+    few = small.FEW[name] | arguments
+    shape = {"dim": x.shape[1], "backbone": "mlp"} if x.ndim == 2 else {"image_shape": tuple(x.shape[1:])}
+    labels = truth % small.CAPACITY if name in ("class_conditional_gan", "supervised_gm_gan") else None
+
+    def run(steps, out, resume=False):
+        torch.manual_seed(0)
+        gan = getattr(recipes, name)(batch=16, **shape, **few)
+        return train(gan, x, steps=steps, out=tmp_path / out, resume=resume, labels=labels, progress=False)
+
+    whole = run(9, "whole")
+    run(6, "parts")
+    parts = run(9, "parts", resume=True)
+    again = load(tmp_path / "parts")
+    for other in (parts, again):
+        assert torch.equal(whole.partition.labels, other.partition.labels)
+        for a, b in zip(whole.averaged.state_dict().values(), other.averaged.state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+    if labels is not None:
+        assert torch.equal(whole.partition.labels, labels)
+    made = whole.sample(5, cluster=int(whole.partition.counts.argmax()), scale=0.5)
+    assert made.shape == (5, *x.shape[1:]) and bool(made.isfinite().all())
+    assert whole.sample(5).shape == made.shape and whole.predict(x[:7]).shape == (7,)
+    assert torch.equal(parts.predict(x), again.predict(x))
+
+
+def test_gmgan_s_clusters_are_those_of_its_classifier():
+    x, _ = small.points()
+    run = train(small.gan("gm_gan", x), x, steps=5, progress=False)
+    with torch.no_grad():
+        named = run.gan.features(run.gan, x).argmax(1)
+    assert torch.equal(run.partition.labels, named)
+    assert run.history[-1]["clusters"] == 0  # none in training
+
+
+def test_a_gaussian_that_no_image_fell_to_is_sampled_all_the_same():
+    x, _ = small.points()
+    run = train(small.gan("gm_gan", x), x, steps=3, progress=False)
+    empty = (~run.partition.active).nonzero().flatten().tolist()
+    assert empty and run.sample(3, cluster=empty[0]).shape == (3, 2)
+    assert run.slots(200).unique().tolist() == list(range(small.CAPACITY))
+
+
+def test_ablations_are_arguments_of_the_schedule():
+    assert recipes.sc_gan(dim=2, warm_start=False).schedule.warm_start is False
+    assert recipes.sc_gan(dim=2, matching=False).schedule.matching is False
+    online = recipes.sc_gan(dim=2, online=True)
+    assert online.schedule.every is None and hasattr(online.clusterer, "update")
+
+
+def test_a_pack_divides_the_batch():
+    assert recipes.pac_gan(dim=2, pack=3).schedule.batch == 99
+    with pytest.raises(ValueError, match="batch must be a multiple of pack=3"):
+        recipes.pac_gan(dim=2, pack=3, batch=100)
+
+
 @pytest.mark.parametrize(
     ("recipe", "arguments"),
     [
         ("mic_gan", {"image_shape": (1, 28, 28), "backbone": "dcgan"}),
         ("sc_gan", {"dim": 3}),
         ("sc_gan", {"image_shape": (3, 8, 8)}),
+        ("gm_gan", {"dim": 2, "full": True}),
+        ("precomputed_label_gan", {"image_shape": (1, 8, 8)}),
     ],
 )
 def test_a_recipe_builds_itself_again_from_its_note(recipe, arguments):

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from bnpgan import recipes
 from bnpgan.features import Identity
-from bnpgan.loop import own_randomness
-from bnpgan.losses import NonSaturating
+from bnpgan.loop import TRAIN, Training, own_randomness
+from bnpgan.losses import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
 from bnpgan.partition import Partition
 from bnpgan.samplers import Clusterer, FixedLabels, KMeans, RandomLabels
 from bnpgan.training import load, train
@@ -178,6 +178,142 @@ def test_known_labels_condition_the_gan():
 class Exploding(NonSaturating):
     def discriminator(self, real, fake, c_real, c_fake):
         return super().discriminator(real, fake, c_real, c_fake) * (1e38 if c_real is not None else 1.0) ** 2
+
+
+# The schedule.
+
+
+def steps_of(gan, x, steps):
+    training = Training(gan, x, 0)
+    with own_randomness(x, 0, TRAIN):
+        for _ in range(steps):
+            training.advance()
+    return training
+
+
+def test_rates_fall_on_a_line_and_the_latent_has_its_own():
+    x, _ = small.points()
+    gan = small.gan("gm_gan", x, arguments={"latent_rate": 1e-2, "decay": 8})
+    training = steps_of(gan, x, 3)  # the rates of step 2
+    rates = [g["lr"] for g in training.optimizers["generator"].param_groups]
+    assert rates == pytest.approx([2e-4 * 6 / 8, 1e-2 * 6 / 8])
+    before = training.gan.latent.means.clone()
+    training.step = 8
+    training.advance()
+    assert torch.equal(training.gan.latent.means, before)  # the rate is 0
+    assert steps_of(replace(gan, schedule=replace(gan.schedule, decay=None)), x, 3).rates["generator"] == [2e-4, 1e-2]
+
+
+def test_the_discriminator_takes_so_many_steps_to_one_of_the_generator():
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x)
+    gan = replace(gan, schedule=replace(gan.schedule, discriminator_steps=3))
+    training = steps_of(gan, x, 2)
+    counts = {n: {int(s["step"]) for s in o.state.values()} for n, o in training.optimizers.items()}
+    assert counts["discriminator"] == {6} and counts["generator"] == {2}
+
+
+def test_labels_that_are_handed_over_start_the_first_partition():
+    x, truth = small.points()
+    gan = small.gan("sc_gan", x, clusterer=FixedLabels(capacity=small.CAPACITY))
+    labels = truth % small.CAPACITY
+    run = train(gan, x, steps=3, labels=labels, progress=False)
+    assert torch.equal(run.partition.labels, labels)
+    with pytest.raises(ValueError, match="FixedLabels has none"):
+        train(gan, x, steps=3, progress=False)
+    with pytest.raises(ValueError, match="labels"):
+        train(gan, x, steps=3, labels=labels + small.CAPACITY, progress=False)
+
+
+def test_resume_asks_for_the_same_labels(tmp_path):
+    x, truth = small.points()
+    gan, labels = small.gan("sc_gan", x), truth % small.CAPACITY
+    train(gan, x, steps=3, labels=labels, out=tmp_path / "run", progress=False)
+    with pytest.raises(ValueError, match="another labels"):
+        train(gan, x, steps=6, out=tmp_path / "run", resume=True, progress=False)
+
+
+@dataclass(frozen=True)
+class Backwards(Clusterer):
+    """Each time the same clusters, their slots turned by one, whatever it is handed."""
+
+    capacity: int = small.CAPACITY
+
+    def fit(self, x, labels=None):
+        handed.append(labels)
+        turned = (torch.arange(len(x)) % 3 + len(handed)) % self.capacity
+        return Partition.from_labels(x, turned, self.capacity)
+
+
+handed: list = []
+
+
+@pytest.mark.parametrize("warm_start", [True, False])
+@pytest.mark.parametrize("matching", [True, False])
+def test_warm_start_and_matching_can_be_left_out(warm_start, matching):
+    handed.clear()
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x, clusterer=Backwards())
+    gan = replace(gan, schedule=replace(gan.schedule, warm_start=warm_start, matching=matching))
+    training = steps_of(gan, x, 5)  # rounds at 0 and 4
+    assert [labels is not None for labels in handed] == [False, warm_start]
+    first = (torch.arange(len(x)) % 3 + 1) % small.CAPACITY
+    assert torch.equal(training.partition.labels, first) == matching
+
+
+@pytest.mark.parametrize("loss", [Hinge(), Wasserstein(), NonSaturating()])
+@pytest.mark.parametrize("penalty", [R1(1.0), GradientPenalty(1.0, every=2), None])
+def test_every_loss_trains_with_every_penalty(loss, penalty):
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x, loss=loss)
+    run = train(replace(gan, schedule=replace(gan.schedule, penalty=penalty)), x, steps=4, progress=False)
+    assert bool(run.sample(4).isfinite().all())
+
+
+# What a run draws.
+
+
+def test_paths_begin_and_end_at_their_clusters():
+    x, _ = small.images()
+    run = train(small.gan("sc_gan", x), x, steps=3, progress=False)
+    a, b, c, d = run.partition.active.nonzero().flatten().tolist()[:4]
+
+    def one(cluster):
+        torch.manual_seed(0)
+        return run._draw(torch.tensor([cluster]), torch.randn(1, run.latent_dim))[0]
+
+    torch.manual_seed(0)
+    line = run.interpolate(a, b, 5)
+    torch.manual_seed(0)
+    square = run.interpolate_four(a, b, c, d, 3)
+    assert line.shape == (5, *x.shape[1:]) and square.shape == (3, 3, *x.shape[1:])
+    for image, cluster in ((line[0], a), (line[-1], b), (square[0, 0], a), (square[0, 2], b), (square[2, 0], c)):
+        torch.testing.assert_close(image, one(cluster))
+    torch.testing.assert_close(square[2, 2], one(d))
+    torch.testing.assert_close(square[0, 1], line[2])
+    with pytest.raises(ValueError, match="n must be at least 2"):
+        run.interpolate_four(a, b, c, d, 1)
+
+
+def test_gmgan_s_paths_lead_through_its_latent():
+    x, _ = small.points()
+    run = train(small.gan("gm_gan", x), x, steps=3, progress=False)
+    line = run.interpolate(0, 1, 5)
+    assert (line[0] - line[-1]).norm() > 0
+
+
+def test_the_dial_scales_the_noise():
+    x, _ = small.points()
+    run = train(small.gan("gm_gan", x), x, steps=3, progress=False)
+    still = run.sample(20, cluster=0, scale=0.0)
+    assert torch.equal(still, still[:1].expand(20, -1))
+    widths = [float(run.sample(500, cluster=0, scale=s).std(0).mean()) for s in (0.1, 1.0, 4.0)]
+    assert widths == sorted(widths)
+    with pytest.raises(ValueError, match="scale"):
+        run.sample(3, scale=-1.0)
+
+
+# What is refused.
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(tmp_path):

@@ -1,6 +1,22 @@
-"""Data: the papers' 2-D sets, 8x8 digits, and readers of a person's own files."""
+"""Data: the papers' 2-D sets, mixtures to teach with, digits and clothes, and readers of a person's own files."""
 
+from bnpgan.data.idx import fashion_mnist, mnist
+from bnpgan.data.mixtures import Mixture, anisotropic, moons, overlap, unequal
 from bnpgan.data.readers import load
 from bnpgan.data.sets import digits, grid, grid_means, ring, ring_means
 
-__all__ = ["digits", "grid", "grid_means", "load", "ring", "ring_means"]
+__all__ = [
+    "Mixture",
+    "anisotropic",
+    "digits",
+    "fashion_mnist",
+    "grid",
+    "grid_means",
+    "load",
+    "mnist",
+    "moons",
+    "overlap",
+    "ring",
+    "ring_means",
+    "unequal",
+]

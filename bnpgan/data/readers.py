@@ -11,12 +11,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from bnpgan.data.idx import fashion_mnist, mnist
+from bnpgan.data.mixtures import anisotropic, moons, overlap, unequal
 from bnpgan.data.sets import digits, grid, ring
 
 _SETS: dict[str | Path, Callable[[], tuple[Tensor, Tensor]]] = {
     "ring": partial(ring, 100_000),
     "grid": partial(grid, 100_000),
+    "moons": partial(moons().sample, 10_000),
+    "unequal": partial(unequal().sample, 10_000),
+    "anisotropic": partial(anisotropic().sample, 10_000),
+    "overlap": partial(overlap().sample, 10_000),
     "digits": digits,
+}
+_STORED: dict[str | Path, Callable[[str | Path | None], tuple[Tensor, Tensor]]] = {
+    "mnist": mnist,
+    "fashion-mnist": fashion_mnist,
 }
 _IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 _UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile)  # SyntaxError: Pillow's for a broken PNG
@@ -24,11 +34,13 @@ _UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile)  
 _Raw = tuple[NDArray, NDArray | None]
 
 
-def load(source: str | Path) -> tuple[Tensor, Tensor | None]:
+def load(source: str | Path, root: str | Path | None = None) -> tuple[Tensor, Tensor | None]:
     """Reads a set by its name or by its path.
 
     - ``ring``, ``grid``: 100,000 points, the same ones each time; labels are modes.
+    - ``moons``, ``unequal``, ``anisotropic``, ``overlap``: 10,000 points, likewise; labels are Gaussians.
     - ``digits``: scikit-learn's 8x8 grey images; labels are digits.
+    - ``mnist``, ``fashion-mnist``: the 60,000 training images, 28x28; labels are classes.
     - ``.npy``: one array, without labels.
     - ``.npz``: ``images``, ``features``, ``x`` or ``data``, or the only array; labels: ``labels``, ``label`` or ``y``.
     - ``.csv``: points, one a line, without labels; a header line is skipped.
@@ -40,6 +52,7 @@ def load(source: str | Path) -> tuple[Tensor, Tensor | None]:
 
     Args:
         source: A set's name, or a path.
+        root: The folder that holds ``mnist`` or ``fashion-mnist``, see ``mnist``; not read for other sources.
 
     Returns:
         Points ``(N, D)`` or images ``(N, C, H, W)`` in [-1, 1], float32 on the CPU, and labels ``(N,)`` int64 or None.
@@ -58,9 +71,12 @@ def load(source: str | Path) -> tuple[Tensor, Tensor | None]:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(0)
             return _SETS[source]()
+    if source in _STORED:
+        return _STORED[source](root)
     path = Path(source)
     if not path.exists():
-        raise ValueError(f"source {str(source)!r} is no file, folder or set: give a path or one of {_names(_SETS)}")
+        known = _names([*_SETS, *_STORED])
+        raise ValueError(f"source {str(source)!r} is no file, folder or set: give a path or one of {known}")
     reader = _folder if path.is_dir() else _READERS.get(path.suffix.lower())
     if reader is None:
         raise ValueError(f"source {path}: cannot read {path.suffix!r} files: save it as one of {_names(_READERS)}")

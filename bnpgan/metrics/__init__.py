@@ -1,28 +1,28 @@
-"""Metrics: clusters against classes, and samples against a known 2-D mixture.
+"""Metrics: clusters against classes, samples against a known mixture, images against images in a network's features.
 
-Everything returned is a plain Python number or a dictionary of them, ready for JSON.
+Everything returned is a plain Python number, or a tuple or dictionary of them, ready for JSON.
 """
 
-from bnpgan.metrics.mixtures import modes
-from bnpgan.metrics.partitions import (
-    ari,
-    clustering,
-    effective_clusters,
-    large_clusters,
-    matched_accuracy,
-    nmi,
-    purity,
-    top_purity,
-)
+from bnpgan.metrics.distances import frechet_distance, kernel_distance
+from bnpgan.metrics.mixtures import exact_modes, modes
+from bnpgan.metrics.partitions import ari, clustering, inverse_purity, matched_accuracy, nmi, purity, top_purity
+from bnpgan.metrics.sizes import effective_clusters, large_clusters
+from bnpgan.metrics.tradeoff import diversity, quality
 
 __all__ = [
     "ari",
     "clustering",
+    "diversity",
     "effective_clusters",
+    "exact_modes",
+    "frechet_distance",
+    "inverse_purity",
+    "kernel_distance",
     "large_clusters",
     "matched_accuracy",
     "modes",
     "nmi",
     "purity",
+    "quality",
     "top_purity",
 ]

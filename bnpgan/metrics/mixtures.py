@@ -14,8 +14,8 @@ def modes(
 
     A point is of high quality if it lies within 3 standard deviations of the nearest mean. With :math:`q_j` the share
     of *all* points nearest to mean :math:`j`, reverse KL is :math:`\sum_j q_j \log (q_j / w_j)`. Report each beside
-    what as many exact samples score: of the ring's they are 98.89 % high-quality (99.47 % in the box), and M modes cost
-    a KL of about (M - 1) / 2n. Quality alone says little: a generator stuck at one mean has 100 %.
+    what as many exact samples score, ``exact_modes``. Quality alone says little: a generator stuck at one mean has
+    100 %.
 
     Args:
         samples: Generated points ``(n, D)``.
@@ -45,10 +45,7 @@ def modes(
         raise ValueError(f"samples {tuple(x.shape)} and means {tuple(mu.shape)} do not fit: pass (n, D) and (M, D)")
     if not x.isfinite().all():
         raise ValueError("samples holds NaN or infinite values: the generator has diverged, lower its learning rate")
-    w = torch.ones(len(mu)).to(x) if weights is None else torch.as_tensor(weights).to(x)
-    if w.shape != (len(mu),) or not (w > 0).all():
-        raise ValueError("weights must be positive, one for each mean: drop the means that have none")
-
+    w = _weights(weights, mu)
     nearest = torch.cdist(x, mu).argmin(dim=1)
     offset = (x - mu[nearest]).abs()
     good = (offset.amax(dim=1) if box else offset.norm(dim=1)) <= 3 * std
@@ -58,3 +55,55 @@ def modes(
         "quality": good.double().mean().item(),
         "reverse_kl": torch.xlogy(q, q * w.sum() / w).sum().item(),
     }
+
+
+def exact_modes(
+    n: int, means: Array, std: float, weights: Array | None = None, box: bool = False, repeats: int = 20
+) -> dict[str, float]:
+    r"""What n exact samples of the mixture score in ``modes``, on average: the ceiling of one, the floor of the other.
+
+    In two dimensions :math:`1 - e^{-9/2}` = 98.89 % of exact samples lie within 3 standard deviations, 99.47 % in the
+    box, less what lies nearer to another mean. Reverse KL does not reach 0 but, with M modes, about
+    :math:`(M - 1) / 2n`, the noise of counting; with less than a few samples for each mode it is more.
+
+    Args:
+        n: Number of samples: as many as the generator's that were scored.
+        means: The mixture's means ``(M, D)``.
+        std: Standard deviation of its components, in the units of ``means``.
+        weights: Weights ``(M,)``, positive, up to a factor; uniform if None.
+        box: As for ``modes``.
+        repeats: How many times to draw n samples, from torch's ambient generator.
+
+    Returns:
+        Means over the repeats of ``modes``, ``quality`` and ``reverse_kl``, in nats.
+
+    Raises:
+        ValueError: If ``n`` or ``repeats`` is less than 1, a shape does not fit, or a weight is not positive.
+
+    Example:
+        >>> exact_modes(1000, means=[[0.0, 0.0], [50.0, 50.0]], std=1.0)["modes"]
+        2.0
+
+    References:
+        Diverse Image Generation via Self-Conditioned GANs, 2020, section 4.2, whose KL of .0014 on the ring is
+        (8 - 1) / 2n for n = 2,500.
+    """
+    for name, value in (("n", n), ("repeats", repeats)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}: draw as many samples as were scored, 20 times")
+    mu = torch.as_tensor(means).double()
+    if mu.ndim != 2 or len(mu) == 0:
+        raise ValueError(f"means has shape {tuple(mu.shape)}: pass (M, D) with M at least 1")
+    w = _weights(weights, mu)
+    scores = []
+    for _ in range(repeats):
+        centres = mu[torch.multinomial(w, n, replacement=True)]
+        scores.append(modes(centres + std * torch.randn_like(centres), mu, std, box, w))
+    return {key: sum(score[key] for score in scores) / repeats for key in scores[0]}
+
+
+def _weights(weights: Array | None, means: Tensor) -> Tensor:
+    w = torch.ones(len(means)).to(means) if weights is None else torch.as_tensor(weights).to(means)
+    if w.shape != (len(means),) or not (w > 0).all():
+        raise ValueError("weights must be positive, one for each mean: drop the means that have none")
+    return w

@@ -4,26 +4,16 @@ Labels name clusters or classes; any integers do, and they need not be consecuti
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix
-from torch import Tensor
 
-Array = Tensor | ArrayLike
-
-
-def _integers(name: str, values: Array) -> NDArray:
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}: pass one label per image, (N,) with N at least 1")
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"{name} has dtype {array.dtype}: pass integer labels")
-    return array
+from bnpgan.metrics.sizes import Array, integers, large_clusters
 
 
 def _pair(labels: Array, truth: Array) -> tuple[NDArray, NDArray]:
-    labels, truth = _integers("labels", labels), _integers("truth", truth)
+    labels, truth = integers("labels", labels), integers("truth", truth)
     if len(labels) != len(truth):
         raise ValueError(f"labels has {len(labels)} entries and truth {len(truth)}: pass labels of the same images")
     return labels, truth
@@ -38,8 +28,7 @@ def purity(labels: Array, truth: Array) -> float:
     r"""The share of images whose class is the commonest one of their cluster.
 
     :math:`\frac1N \sum_k \max_j |\omega_k \cap c_j|` for clusters :math:`\omega_k` and classes :math:`c_j`. It can only
-    rise as clusters are split: compare it at equal numbers of clusters. Inverse purity, which falls instead and which
-    Table 4 of SC-GAN reports as purity, is ``purity(truth, labels)``.
+    rise as clusters are split: compare it at equal numbers of clusters, or read it beside ``inverse_purity``.
 
     Args:
         labels: Cluster of each image ``(N,)``.
@@ -52,14 +41,41 @@ def purity(labels: Array, truth: Array) -> float:
         ValueError: If either is empty, is not of integers, or their lengths differ.
 
     Example:
-        >>> purity([0, 0, 1, 2], [5, 5, 5, 6]), purity([5, 5, 5, 6], [0, 0, 1, 2])
-        (1.0, 0.75)
+        >>> purity([0, 0, 1, 2], [5, 5, 5, 6])
+        1.0
 
     References:
         Introduction to Information Retrieval, 2008, section 16.3.
     """
     table = _table(labels, truth)
     return float(table.max(axis=1).sum() / table.sum())
+
+
+def inverse_purity(labels: Array, truth: Array) -> float:
+    r"""The share of images whose cluster is the commonest one of their class: purity with the roles swapped.
+
+    :math:`\frac1N \sum_j \max_k |\omega_k \cap c_j|`. It can only fall as clusters are split. The released code of
+    SC-GAN passes the two in this order, so that the purity in Table 4 is this: compare with it here.
+
+    Args:
+        labels: Cluster of each image ``(N,)``.
+        truth: Class of each image ``(N,)``.
+
+    Returns:
+        Inverse purity in (0, 1].
+
+    Raises:
+        ValueError: As for ``purity``.
+
+    Example:
+        >>> inverse_purity([0, 0, 1, 2], [5, 5, 5, 6])
+        0.75
+
+    References:
+        Diverse Image Generation via Self-Conditioned GANs, 2020, Table 4.
+    """
+    labels, truth = _pair(labels, truth)
+    return purity(truth, labels)
 
 
 def top_purity(labels: Array, truth: Array, n: int) -> tuple[float, float]:
@@ -163,48 +179,6 @@ def matched_accuracy(labels: Array, truth: Array) -> float:
     return float(table[linear_sum_assignment(table, maximize=True)].sum() / table.sum())
 
 
-def large_clusters(labels: Array, share: float = 0.01) -> int:
-    """The number of clusters that hold at least ``share`` of the images.
-
-    Args:
-        labels: Cluster of each image ``(N,)``.
-        share: Least share, in [0, 1].
-
-    Returns:
-        The number of such clusters.
-
-    Raises:
-        ValueError: If ``labels`` is empty or not of integers.
-
-    Example:
-        >>> large_clusters([0] * 100 + [1] * 99 + [2])
-        2
-    """
-    _, counts = np.unique(_integers("labels", labels), return_counts=True)
-    return int((counts / counts.sum() >= share).sum())
-
-
-def effective_clusters(labels: Array) -> float:
-    r"""The number of equal clusters as diverse, :math:`\exp(-\sum_k p_k \log p_k)` with :math:`p_k = n_k / N`.
-
-    Args:
-        labels: clusters ``(N,)``.
-
-    Returns:
-        Between 1 and the number of clusters.
-
-    Raises:
-        ValueError: if the labels are empty or not integers.
-
-    Example:
-        >>> effective_clusters([0, 0, 1, 1])
-        2.0
-    """
-    _, counts = np.unique(_integers("labels", labels), return_counts=True)
-    p = counts / counts.sum()
-    return float(np.exp(-(p * np.log(p)).sum()))
-
-
 def clustering(labels: Array, truth: Array) -> dict[str, float]:
     """All scores of a clustering against classes.
 
@@ -213,8 +187,9 @@ def clustering(labels: Array, truth: Array) -> dict[str, float]:
         truth: Class of each image ``(N,)``.
 
     Returns:
-        ``clusters`` (those with at least 1 % of the images), ``nmi``, ``ari``, ``purity``, ``top_purity`` and
-        ``top_mass`` (of the largest clusters, as many as there are classes), and ``accuracy`` (matched one to one).
+        ``clusters`` (those with at least 1 % of the images), ``nmi``, ``ari``, ``purity``, ``inverse_purity``,
+        ``top_purity`` and ``top_mass`` (of the largest clusters, as many as there are classes), and ``accuracy``
+        (matched one to one).
 
     Raises:
         ValueError: As for ``purity``.
@@ -231,6 +206,7 @@ def clustering(labels: Array, truth: Array) -> dict[str, float]:
         "nmi": nmi(labels, truth),
         "ari": ari(labels, truth),
         "purity": purity(labels, truth),
+        "inverse_purity": inverse_purity(labels, truth),
         "top_purity": top,
         "top_mass": mass,
         "accuracy": matched_accuracy(labels, truth),

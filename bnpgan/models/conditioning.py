@@ -1,4 +1,4 @@
-"""How the cluster ``c`` enters a generator: from a latent vector and a slot to the network's input.
+"""How the cluster ``c`` enters a generator: with the latent vector at its input, and in its layers.
 
 ``c`` is either ``(B,)`` int64 slots, as in training, or ``(B, capacity)`` float rows, convex combinations of slots,
 with which one walks between clusters.
@@ -54,16 +54,21 @@ class Conditioning(nn.Module, ABC):
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Maps ``z`` ``(B, D)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows, to ``(B, out_dim)``."""
 
+    def modulation(self, channels: int) -> nn.Module:
+        """How the cluster conditions a layer of so many channels, ``(h, c) -> h``: most conditionings leave it."""
+        return Unmodulated()
+
 
 class Add(Conditioning):
     r"""Shifts the latent vector by a learned embedding, :math:`h = z + T_c`; at first :math:`T_{kd} \sim N(0, 1)`.
 
-    With Gaussian ``z`` the input is a mixture of unit Gaussians with learned means. The paper keeps p(C) fixed and
-    feeds C to several layers; its released code, which we follow, trains C and conditions the input alone.
+    With Gaussian ``z`` the input is a mixture of unit Gaussians with learned means. The paper keeps p(C) fixed, its
+    released code trains C.
 
     Args:
         capacity: number of slots.
         dim: size of ``z``, and of the result.
+        learned: whether the embedding learns with the generator, or stays as it was drawn.
 
     Example:
         >>> add = Add(capacity=20, dim=8)
@@ -74,10 +79,10 @@ class Add(Conditioning):
         "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021.
     """
 
-    def __init__(self, capacity: int, dim: int) -> None:
+    def __init__(self, capacity: int, dim: int, learned: bool = True) -> None:
         super().__init__()
         self.out_dim = dim
-        self.table = nn.Parameter(torch.randn(capacity, dim))
+        self.table = nn.Parameter(torch.randn(capacity, dim), requires_grad=learned)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Maps ``z`` ``(B, dim)`` and ``c`` to ``(B, dim)``; see ``lookup`` for the forms of ``c`` and the errors."""
@@ -136,3 +141,93 @@ class Unconditional(Conditioning):
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Returns ``z`` ``(B, z_dim)``."""
         return z
+
+
+class EveryLayer(Conditioning):
+    """Another conditioning at the input, and the cluster in every layer besides, as the paper of MIC-GAN has it.
+
+    Args:
+        conditioning: at the input.
+        capacity: number of slots.
+
+    Example:
+        >>> everywhere = EveryLayer(Add(capacity=20, dim=8), capacity=20)
+        >>> everywhere.modulation(64)(torch.randn(3, 64, 4, 4), torch.tensor([3, 0, 19])).shape
+        torch.Size([3, 64, 4, 4])
+
+    References:
+        "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021.
+    """
+
+    def __init__(self, conditioning: Conditioning, capacity: int) -> None:
+        super().__init__()
+        self.conditioning, self.capacity, self.out_dim = conditioning, capacity, conditioning.out_dim
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """What the conditioning at the input makes of ``z`` and ``c``."""
+        return self.conditioning(z, c)
+
+    def modulation(self, channels: int) -> nn.Module:
+        """A learned ``Modulation`` for a layer."""
+        return Modulation(channels, self.capacity)
+
+
+class Modulation(nn.Module):
+    r"""Scales and shifts the channels of a layer for the cluster, :math:`h' = (1 + g_c) h + s_c`; at first not at all.
+
+    Args:
+        channels: of the layer.
+        capacity: number of slots.
+
+    Example:
+        >>> Modulation(4, capacity=2)(torch.ones(1, 4), torch.tensor([1])).tolist()
+        [[1.0, 1.0, 1.0, 1.0]]
+
+    References:
+        "A Learned Representation For Artistic Style", 2017, Eq. 5.
+    """
+
+    def __init__(self, channels: int, capacity: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(capacity, 2 * channels))
+
+    def forward(self, h: Tensor, c: Tensor) -> Tensor:
+        """Maps normalised activations ``(B, channels, ...)`` and ``c``, slots or rows of weights, to as many."""
+        gain, shift = lookup(self.table, c).view(len(h), 2, -1, *([1] * (h.ndim - 2))).unbind(1)
+        return (1 + gain) * h + shift
+
+
+class Unmodulated(nn.Module):
+    """Leaves a layer as it is.
+
+    Example:
+        >>> Unmodulated()(torch.ones(1, 4), torch.tensor([1])).tolist()
+        [[1.0, 1.0, 1.0, 1.0]]
+    """
+
+    def forward(self, h: Tensor, c: Tensor) -> Tensor:
+        """Returns ``h``."""
+        return h
+
+
+class Block(nn.Module):
+    r"""A layer of a generator, :math:`ReLU(modulation(norm(linear(h)), c))`.
+
+    Args:
+        linear: a linear layer or a convolution.
+        norm: its batch normalisation.
+        modulation: of the normalised activations, by the cluster.
+
+    Example:
+        >>> block = Block(nn.Linear(2, 8), nn.BatchNorm1d(8), Modulation(8, capacity=3))
+        >>> block(torch.randn(5, 2), torch.tensor([0, 1, 2, 0, 0])).shape
+        torch.Size([5, 8])
+    """
+
+    def __init__(self, linear: nn.Module, norm: nn.Module, modulation: nn.Module) -> None:
+        super().__init__()
+        self.linear, self.norm, self.modulation = linear, norm, modulation
+
+    def forward(self, h: Tensor, c: Tensor) -> Tensor:
+        """Maps activations ``(B, ...)`` and ``c`` to the next layer's."""
+        return F.relu(self.modulation(self.norm(self.linear(h)), c))

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from .conditioning import Conditioning
+from .conditioning import Block, Conditioning
 from .heads import Trunk
 
 # Every side s 2^n whose coarsest grid has s in 4..7 cells: 8, 10, 12, 14, 16, 20, ..., 56, 64.
@@ -33,7 +33,7 @@ class DCGANGenerator(nn.Module):
 
     Args:
         shape: ``(C, H, W)`` of an image, H = W = s 2^n in 8..64.
-        conditioning: maps ``(z, c)`` to the first layer's input.
+        conditioning: maps ``(z, c)`` to the first layer's input, and may modulate the doublings.
         width: w, the channels at full resolution.
 
     Raises:
@@ -55,23 +55,22 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         s, n = _grid(shape)
         channels = width << n
-        layers: list[nn.Module] = [
-            nn.Linear(conditioning.out_dim, channels * s * s),
-            nn.Unflatten(1, (channels, s, s)),
-        ]
-        for _ in range(n):
-            layers += [
-                nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1),
-                nn.BatchNorm2d(channels // 2),
-                nn.ReLU(),
-            ]
-            channels //= 2
         self.conditioning = conditioning
-        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, shape[0], 3, 1, 1), nn.Tanh())
+        self.first = nn.Sequential(nn.Linear(conditioning.out_dim, channels * s * s), nn.Unflatten(1, (channels, s, s)))
+        self.blocks = nn.ModuleList()
+        for _ in range(n):
+            half = channels // 2
+            up = nn.ConvTranspose2d(channels, half, 4, 2, 1)
+            self.blocks.append(Block(up, nn.BatchNorm2d(half), conditioning.modulation(half)))
+            channels = half
+        self.last = nn.Sequential(nn.Conv2d(channels, shape[0], 3, 1, 1), nn.Tanh())
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Maps ``z`` ``(B, D)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows, to images ``(B, C, H, W)``."""
-        return self.layers(self.conditioning(z, c))
+        h = self.first(self.conditioning(z, c))
+        for block in self.blocks:
+            h = block(h, c)
+        return self.last(h)
 
 
 class DCGANTrunk(Trunk):

@@ -74,6 +74,27 @@ class MaskedHead(nn.Module):
         return logits[:, :-1].gather(1, c[:, None]).squeeze(1)
 
 
+class ClassHead(nn.Module):
+    r"""All logits at once, :math:`D(x) = W h + b`, for losses that weigh every class.
+
+    Args:
+        in_dim: number of features.
+        outputs: number of logits: the classes, and one more where "fake" is a class.
+
+    Example:
+        >>> ClassHead(in_dim=16, outputs=10)(torch.randn(5, 16), None).shape
+        torch.Size([5, 10])
+    """
+
+    def __init__(self, in_dim: int, outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, outputs)
+
+    def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
+        """Maps features ``(B, in_dim)`` to logits ``(B, outputs)``; ``c`` is not read."""
+        return self.linear(h)
+
+
 class Discriminator(nn.Module):
     r"""Judges an image, :math:`D(x, c) = \mathrm{head}(\mathrm{trunk}(x), c)`, and shows the features it judges by.
 
@@ -100,3 +121,41 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Maps images ``(B, ...)`` and slots ``(B,)``, or None before there is a partition, to the head's outputs."""
         return self.head(self.features(x), c)
+
+
+class PackedDiscriminator(nn.Module):
+    r"""Judges several images at once, :math:`D(x_1, \dots, x_m)`: all from the data, or all from the generator.
+
+    A generator that has lost modes makes packs that are too much alike, and that can be seen. Images are packed in the
+    order in which they come, on the channels; a batch must be a multiple of the pack.
+
+    Args:
+        trunk: maps packs ``(B, m C, H, W)``, or ``(B, m D)`` for points, to features ``(B, out_dim)``.
+        head: maps features and None to outputs.
+        pack: m, the images to a pack.
+
+    Raises:
+        ValueError: from calls, if a batch is not a multiple of ``pack``.
+
+    Example:
+        >>> discriminator = PackedDiscriminator(nn.Linear(4, 16), ScalarHead(16), pack=2)
+        >>> discriminator(torch.randn(6, 2)).shape
+        torch.Size([3])
+
+    References:
+        "PacGAN: The power of two samples in generative adversarial networks", 2018, section 2.
+    """
+
+    def __init__(self, trunk: nn.Module, head: nn.Module, pack: int) -> None:
+        super().__init__()
+        self.trunk, self.head, self.pack = trunk, head, pack
+
+    def features(self, x: Tensor) -> Tensor:
+        """Maps images ``(B, ...)`` to the features ``(B, out_dim)`` of packs of one image and itself."""
+        return self.trunk(x.repeat_interleave(self.pack, 0).unflatten(0, (-1, self.pack)).flatten(1, 2))
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Maps images ``(B, ...)`` to the head's outputs for ``(B / pack)`` packs; slots are not read."""
+        if len(x) % self.pack:
+            raise ValueError(f"x holds {len(x)} images, not a multiple of {self.pack}: change the batch to a multiple")
+        return self.head(self.trunk(x.unflatten(0, (-1, self.pack)).flatten(1, 2)), None)

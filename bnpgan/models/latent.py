@@ -1,11 +1,39 @@
 """The law of the latent vector given the cluster, ``p(z given c)``."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
+from .conditioning import lookup
 
-class Gaussian(nn.Module):
-    r"""Draws :math:`z \sim N(0, I)` whatever the cluster, from torch's ambient generator.
+
+class Latent(nn.Module, ABC):
+    """What every latent is: a map from standard normal noise to ``p(z given c)``.
+
+    Attributes:
+        dim: size of ``z``, and of the noise.
+    """
+
+    dim: int
+
+    @abstractmethod
+    def place(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Maps noise ``(B, dim)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows of weights, to ``z``."""
+
+    def forward(self, c: Tensor, noise: Tensor | None = None) -> Tensor:
+        r"""Draws ``z`` ``(B, dim)`` for ``c``, from torch's ambient generator unless the noise is given.
+
+        Noise of variance s in place of 1 is a draw from :math:`N(\mu_c, s \Sigma_c)`; one noise for several ``c`` is
+        a path between clusters.
+        """
+        if noise is None:
+            noise = torch.randn(c.shape[0], self.dim, device=c.device)
+        return self.place(noise, c)
+
+
+class Gaussian(Latent):
+    r"""Draws :math:`z \sim N(0, I)` whatever the cluster.
 
     Args:
         dim: size of ``z``.
@@ -19,6 +47,83 @@ class Gaussian(nn.Module):
         super().__init__()
         self.dim = dim
 
-    def forward(self, c: Tensor) -> Tensor:
-        """Draws ``(B, dim)`` in torch's default dtype, on the device of ``c``, whose first axis alone is read."""
-        return torch.randn(c.shape[0], self.dim, device=c.device)
+    def place(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Returns the noise ``(B, dim)``; of ``c`` nothing is read."""
+        return noise
+
+
+class GaussianMixture(Latent):
+    r"""GM-GAN's latent: each slot has a Gaussian, or several, of its own.
+
+    .. math:: z = \mu_k + A_k \epsilon, \quad \epsilon \sim N(0, I), \qquad
+        \mu_k \sim U[-c, c]^d, \quad A_k = \sigma I \text{ at first}
+
+    Static: means and factors stay as they are. Dynamic: they learn with the generator. Several Gaussians to one slot
+    are drawn with equal weights, as the supervised GM-GAN has it where a class has many modes.
+
+    Args:
+        capacity: number of slots.
+        dim: size of ``z``, d.
+        spread: c, half the side of the cube that means are drawn from.
+        std: :math:`\sigma`, a standard deviation; accounts of the paper differ on whether it is one or a variance.
+        each: Gaussians to a slot.
+        dynamic: whether means and factors learn.
+        full: whether factors that learn are full matrices; else they are diagonal.
+
+    Raises:
+        ValueError: if ``capacity``, ``dim`` or ``each`` is below 1, or ``spread`` or ``std`` is not positive.
+
+    Example:
+        >>> latent = GaussianMixture(capacity=10, dim=100, spread=0.1, std=0.15)
+        >>> latent(torch.tensor([0, 0, 3])).shape, 5 < latent.separation() < 6
+        (torch.Size([3, 100]), True)
+
+    References:
+        "Gaussian Mixture Generative Adversarial Networks for Diverse Datasets, and the Unsupervised Clustering of
+        Images", 2018.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        dim: int,
+        spread: float = 1.0,
+        std: float = 1.0,
+        each: int = 1,
+        dynamic: bool = False,
+        full: bool = False,
+    ) -> None:
+        super().__init__()
+        if min(capacity, dim, each) < 1:
+            raise ValueError(f"capacity, dim and each must be at least 1, got {capacity}, {dim} and {each}: pass sizes")
+        if not 0 < min(spread, std) <= max(spread, std) < float("inf"):
+            raise ValueError(f"spread and std must be positive, got {spread} and {std}: pass e.g. 1.0 and 1.0")
+        self.capacity, self.dim, self.each = capacity, dim, each
+        means = spread * (2 * torch.rand(capacity * each, dim) - 1)
+        factor = std * (torch.eye(dim) if full and dynamic else torch.ones(dim))
+        factors = factor.repeat(capacity * each, *(1 for _ in factor.shape))
+        if dynamic:
+            self.means, self.factors = nn.Parameter(means), nn.Parameter(factors)
+        else:
+            self.register_buffer("means", means)
+            self.register_buffer("factors", factors)
+
+    def place(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Maps noise ``(B, dim)`` to ``z``; of slots with several Gaussians rows of weights take the first."""
+        means: Tensor = self.means
+        factors: Tensor = self.factors
+        if c.ndim == 1:
+            c = c * self.each + torch.randint(self.each, c.shape, device=c.device)
+        else:
+            means, factors = means[:: self.each], factors[:: self.each]
+        spread = lookup(factors.flatten(1), c).unflatten(1, factors.shape[1:])
+        return lookup(means, c) + (spread * noise if spread.ndim == 2 else (spread @ noise[..., None]).squeeze(-1))
+
+    def separation(self) -> float:
+        r"""Mean distance between two means, in standard deviations of a coordinate.
+
+        It decides whether modes separate: :math:`c \sqrt{2 d / 3} / \sigma` on average for means that were just drawn.
+        """
+        variance = self.factors.flatten(1).square().sum(1) / self.dim
+        apart = torch.pdist(self.means)
+        return float(apart.mean() / variance.mean().sqrt()) if len(apart) else 0.0

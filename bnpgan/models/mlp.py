@@ -6,7 +6,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from .conditioning import Conditioning
+from .conditioning import Block, Conditioning
 from .heads import Trunk
 
 
@@ -59,7 +59,7 @@ class MLPGenerator(nn.Module):
 
     Args:
         shape: of one datum, ``(D,)`` for vectors or ``(C, H, W)`` for images.
-        conditioning: maps ``(z, c)`` to the first layer's input.
+        conditioning: maps ``(z, c)`` to the first layer's input, and may modulate the hidden ones.
         widths: of the hidden layers.
         bounded: whether a tanh keeps the output in [-1, 1], as images need and points do not.
 
@@ -83,18 +83,20 @@ class MLPGenerator(nn.Module):
     ) -> None:
         super().__init__()
         dims = [conditioning.out_dim, *widths]
-        layers: list[nn.Module] = []
-        for in_dim, out_dim in pairwise(dims):
-            layers += [nn.Linear(in_dim, out_dim), nn.BatchNorm1d(out_dim), nn.ReLU()]
-        layers.append(nn.Linear(dims[-1], prod(shape)))
-        if bounded:
-            layers.append(nn.Tanh())
         self.conditioning = conditioning
-        self.layers = nn.Sequential(*layers, nn.Unflatten(1, shape))
+        self.blocks = nn.ModuleList(
+            Block(nn.Linear(in_dim, out_dim), nn.BatchNorm1d(out_dim), conditioning.modulation(out_dim))
+            for in_dim, out_dim in pairwise(dims)
+        )
+        bound = [nn.Tanh()] if bounded else []
+        self.last = nn.Sequential(nn.Linear(dims[-1], prod(shape)), *bound, nn.Unflatten(1, shape))
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Maps ``z`` ``(B, D)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows, to data ``(B, *shape)``."""
-        return self.layers(self.conditioning(z, c))
+        h = self.conditioning(z, c)
+        for block in self.blocks:
+            h = block(h, c)
+        return self.last(h)
 
 
 class MLPTrunk(Trunk):

@@ -1,4 +1,4 @@
-"""Pictures of points, clusters, images, traces and chains.
+"""Pictures of points, clusters, images, traces, chains and scores.
 
 ``mixture`` and ``embedding`` draw into the axes they are given, or open a pyplot figure, which a notebook or
 ``plt.show()`` displays. The others build a figure that pyplot does not know: a notebook displays it as a cell's value,
@@ -8,6 +8,7 @@ Slot k has the same colour in every picture.
 """
 
 from bnpgan.plotting.chains import chains, number_of_clusters, similarity
+from bnpgan.plotting.curves import tradeoff
 from bnpgan.plotting.figures import colours, save, trace
 from bnpgan.plotting.points import cluster_scatter, embedding, mixture
 from bnpgan.plotting.tiles import cluster_grid, images
@@ -24,4 +25,5 @@ __all__ = [
     "save",
     "similarity",
     "trace",
+    "tradeoff",
 ]

@@ -8,12 +8,34 @@ from typing import Any
 
 from bnpgan.mixture import MixtureGAN
 from bnpgan.recipes.backbones import BACKBONES, Backbone
+from bnpgan.recipes.gan import class_conditional_gan, gan, random_label_gan
+from bnpgan.recipes.gmgan import gm_gan, supervised_gm_gan
+from bnpgan.recipes.logogan import precomputed_label_gan
 from bnpgan.recipes.micgan import mic_gan
+from bnpgan.recipes.pacgan import pac_gan
 from bnpgan.recipes.scgan import sc_gan
 
-__all__ = ["BACKBONES", "RECIPES", "Backbone", "build", "mic_gan", "sc_gan"]
+_ALL = (
+    *(mic_gan, sc_gan, gm_gan, supervised_gm_gan),
+    *(gan, class_conditional_gan, random_label_gan, pac_gan, precomputed_label_gan),
+)
+RECIPES = {recipe.__name__: recipe for recipe in _ALL}
 
-RECIPES = {"mic_gan": mic_gan, "sc_gan": sc_gan}
+__all__ = [
+    "BACKBONES",
+    "RECIPES",
+    "Backbone",
+    "build",
+    "class_conditional_gan",
+    "gan",
+    "gm_gan",
+    "mic_gan",
+    "pac_gan",
+    "precomputed_label_gan",
+    "random_label_gan",
+    "sc_gan",
+    "supervised_gm_gan",
+]
 
 
 def build(saved: dict[str, Any]) -> MixtureGAN:

@@ -6,11 +6,11 @@ from bnpgan.components import NormalInverseWishart
 from bnpgan.features import FromEncoder
 from bnpgan.losses import R1, NonSaturating
 from bnpgan.mixture import MixtureGAN, Schedule
-from bnpgan.models import Add, Discriminator, Gaussian, MaskedHead
+from bnpgan.models import Add, Concat, Conditioning, Discriminator, EveryLayer, Gaussian, MaskedHead
 from bnpgan.priors import DirichletProcess
 from bnpgan.recipes.backbones import check_sizes, networks
 from bnpgan.recipes.base import recipe
-from bnpgan.samplers import IGMM
+from bnpgan.samplers import IGMM, Sampler, SplitMerge, StickBreaking
 
 
 @recipe
@@ -23,12 +23,18 @@ def mic_gan(
     concentration: float = 1.0,
     scale: float = 0.1,
     sweeps: int = 15,
+    split_merge: bool = False,
+    sticks: bool = False,
+    learned_embedding: bool = True,
+    embedding_dim: int | None = None,
+    every_layer: bool = False,
     warmup: int = 4000,
     every: int = 200,
     batch: int = 64,
     learning_rate: float = 5e-4,
     penalty: float = 1.0,
     average: float = 0.995,
+    decay: int | None = None,
     encoder_first_steps: int = 600,
     encoder_steps: int = 250,
     encoder_rate: float = 1e-3,
@@ -54,14 +60,22 @@ def mic_gan(
         z_dim: size of the noise.
         concentration: of the Dirichlet process.
         scale: of the Normal-Inverse-Wishart prior on a cluster's codes, in which slots lie at distance sqrt(2). The
-            setting that decides most how many clusters there are: larger means fewer.
+            setting that decides most how many clusters there are: larger means fewer. 0: learned.
         sweeps: of the sampler in each round.
+        split_merge: whether a sweep has split-merge moves as well.
+        sticks: the stick-breaking reading: weights of a truncated Dirichlet process, drawn with the clusters, in place
+            of the restaurant that tries a new cluster for each image.
+        learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
+        embedding_dim: size of a normalised, learned embedding beside ``z``, as in SC-GAN, in place of one that is
+            added: with a small ``z_dim`` the slot then says nearly all, which points need.
+        every_layer: whether the slot conditions every layer of the generator, as in the paper, or its input alone.
         warmup: steps before the first partition.
         every: steps from one partition to the next.
         batch: images a step.
         learning_rate: of generator and discriminator.
         penalty: weight of the R1 penalty; 0 for none.
         average: decay of the averaged weights a step.
+        decay: the step at which learning rates, falling on a line, reach 0; by default they stay.
         encoder_first_steps: training steps of Q before the first partition.
         encoder_steps: training steps of Q before each later one.
         encoder_rate: learning rate of Q.
@@ -80,16 +94,20 @@ def mic_gan(
     References:
         "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Algorithm 1.
     """
-    check_sizes(capacity=capacity, z_dim=z_dim)
+    check_sizes(capacity=capacity, z_dim=z_dim, embedding_dim=embedding_dim)
     shape, build = networks(image_shape, dim, backbone)
     trunk, encoder = build.trunk(shape), build.encoder(shape)
+    embedding: Conditioning = Add(capacity, z_dim, learned_embedding)
+    if embedding_dim is not None:
+        embedding = Concat(capacity, z_dim, embedding_dim)
+    sampler: Sampler = (StickBreaking if sticks else IGMM)(
+        DirichletProcess(concentration), NormalInverseWishart(scale=scale or None), capacity=capacity, sweeps=sweeps
+    )
     return MixtureGAN(
-        generator=build.generator(shape, Add(capacity, z_dim)),
+        generator=build.generator(shape, EveryLayer(embedding, capacity) if every_layer else embedding),
         discriminator=Discriminator(trunk, MaskedHead(trunk.out_dim, capacity)),
         latent=Gaussian(z_dim),
-        clusterer=IGMM(
-            DirichletProcess(concentration), NormalInverseWishart(scale=scale), capacity=capacity, sweeps=sweeps
-        ),
+        clusterer=SplitMerge(sampler) if split_merge else sampler,
         features=FromEncoder(
             nn.Sequential(encoder, nn.Linear(encoder.out_dim, capacity)),
             capacity,
@@ -108,5 +126,6 @@ def mic_gan(
             discriminator_rate=learning_rate,
             penalty=R1(penalty) if penalty else None,
             average=average,
+            decay=decay,
         ),
     )

@@ -7,6 +7,7 @@ from bnpgan.samplers.dpmeans import DPMeans
 from bnpgan.samplers.igmm import IGMM
 from bnpgan.samplers.kmeans import KMeans
 from bnpgan.samplers.labels import FixedLabels, RandomLabels
+from bnpgan.samplers.online_kmeans import OnlineKMeans
 from bnpgan.samplers.pyro_mixture import PyroMixture
 from bnpgan.samplers.slice import SliceSampler
 from bnpgan.samplers.split_merge import SplitMerge
@@ -20,6 +21,7 @@ __all__ = [
     "DPMeans",
     "FixedLabels",
     "KMeans",
+    "OnlineKMeans",
     "PyroMixture",
     "RandomLabels",
     "Sampler",

@@ -51,27 +51,38 @@ class FixedLabels(Clusterer):
     """Labels known beforehand, e.g. classes; new points go to the nearest class mean.
 
     Args:
-        labels: ``(N,)`` slots, for exactly the points that are fitted.
+        labels: ``(N,)`` slots, for exactly the points that are fitted; ``None``: those that ``fit`` is handed, the
+            ``labels`` of ``train`` or what the features suggest.
         capacity: the number of slots; ``None``: one more than the largest label.
 
     Raises:
-        ValueError: if a label lies outside the slots, or there is not one for each point.
+        ValueError: if a label lies outside the slots, there is not one for each point, or there are none at all.
 
     Example:
         >>> FixedLabels(torch.tensor([0, 2])).fit(torch.zeros(2, 1)).counts
         tensor([1, 0, 1])
+        >>> FixedLabels(capacity=2).fit(torch.zeros(2, 1), torch.tensor([1, 1])).counts
+        tensor([0, 2])
     """
 
-    labels: Tensor
+    labels: Tensor | None = None
     capacity: int = None  # type: ignore[assignment]  # set below
 
     def __post_init__(self) -> None:
+        if self.labels is None:
+            if self.capacity is None:
+                raise ValueError("labels and capacity are both None: pass labels, or the number of slots")
+            check_capacity(self.capacity)
+            return
         labels = torch.as_tensor(self.labels)
         if self.capacity is None:
             object.__setattr__(self, "capacity", int(labels.max()) + 1 if labels.numel() else 1)
         object.__setattr__(self, "labels", check_labels(labels, self.capacity))
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
-        """The given labels; a warm start is ignored."""
+        """The given labels; a warm start is ignored unless there are none."""
         x = check_points(x)
-        return Partition.from_labels(x, self.labels.to(x.device), self.capacity)
+        known = labels if self.labels is None else self.labels
+        if known is None:
+            raise ValueError("labels: FixedLabels has none and was handed none: pass labels to it, to fit or to train")
+        return Partition.from_labels(x, known.to(x.device), self.capacity)

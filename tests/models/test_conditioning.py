@@ -2,7 +2,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnpgan.models import Add, Concat, Conditioning, Gaussian, Unconditional, lookup
+from bnpgan.models import (
+    Add,
+    Concat,
+    Conditioning,
+    EveryLayer,
+    Gaussian,
+    MLPGenerator,
+    Modulation,
+    Unconditional,
+    lookup,
+)
 
 CAPACITY, Z_DIM = 5, 3
 PARTS = {
@@ -120,3 +130,33 @@ def test_gaussian_latent_is_standard_normal_and_follows_the_ambient_generator():
 
 def test_gaussian_latent_draws_one_z_per_row_of_weights():
     assert Gaussian(8)(torch.rand(3, CAPACITY)).shape == (3, 8)
+
+
+def test_a_cluster_conditions_every_layer_where_it_is_asked_to():
+    torch.manual_seed(0)
+    plain, everywhere = Add(3, 4), EveryLayer(Add(3, 4), 3)
+    generator = MLPGenerator((2,), everywhere, widths=(8, 8)).eval()
+    tables = [m.table for m in generator.modules() if isinstance(m, Modulation)]
+    assert [t.shape for t in tables] == [(3, 16)] * 2
+    assert not [m for m in MLPGenerator((2,), plain).modules() if isinstance(m, Modulation)]
+    z, c = torch.randn(2, 4), torch.tensor([0, 2])
+    with torch.no_grad():
+        before = generator(z, c)
+        tables[1][2] += 1.0
+        after = generator(z, c)
+    assert torch.equal(before[0], after[0]) and not torch.equal(before[1], after[1])
+    rows = torch.tensor([[1.0, 0, 0], [0, 0, 1.0]])
+    torch.testing.assert_close(generator(z, rows), after)
+
+
+def test_a_modulation_scales_and_shifts_channels():
+    m = Modulation(2, 2)
+    with torch.no_grad():
+        m.table[1] = torch.tensor([1.0, 0.0, 0.0, 5.0])
+    h = torch.ones(2, 2, 3, 3)
+    out = m(h, torch.tensor([0, 1]))
+    assert torch.equal(out[0], h[0]) and bool((out[1, 0] == 2).all()) and bool((out[1, 1] == 6).all())
+
+
+def test_an_embedding_that_is_not_learned_stays():
+    assert [p.requires_grad for p in Add(3, 4, learned=False).parameters()] == [False]

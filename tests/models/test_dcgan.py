@@ -21,19 +21,19 @@ def test_every_size_goes_there_and_back(side, channels):
         assert trunk(x).shape == (3, trunk.out_dim)
 
 
-def convolutions(layers: nn.Sequential) -> list[tuple[int, int, tuple[int, ...], tuple[int, ...], object]]:
+def convolutions(layers: nn.Module) -> list[tuple[int, int, tuple[int, ...], tuple[int, ...], object]]:
     return [
         (m.in_channels, m.out_channels, m.kernel_size, m.stride, m.padding)
-        for m in layers
+        for m in layers.modules()
         if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
     ]
 
 
 def test_at_32_the_generator_is_that_of_micgan():
-    layers = DCGANGenerator((1, 32, 32), Add(15, 256)).layers
-    block = [nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU]
-    assert [type(m) for m in layers] == [nn.Linear, nn.Unflatten, *block * 3, nn.Conv2d, nn.Tanh]
-    assert (layers[0].in_features, layers[0].out_features) == (256, 512 * 4 * 4)
+    layers = DCGANGenerator((1, 32, 32), Add(15, 256))
+    assert [(type(b.linear), type(b.norm)) for b in layers.blocks] == [(nn.ConvTranspose2d, nn.BatchNorm2d)] * 3
+    assert [type(m) for m in (*layers.first, *layers.last)] == [nn.Linear, nn.Unflatten, nn.Conv2d, nn.Tanh]
+    assert (layers.first[0].in_features, layers.first[0].out_features) == (256, 512 * 4 * 4)
     up = ((4, 4), (2, 2), (1, 1))
     last = ((3, 3), (1, 1), (1, 1))
     assert convolutions(layers) == [(512, 256, *up), (256, 128, *up), (128, 64, *up), (64, 1, *last)]
@@ -47,16 +47,16 @@ def test_at_32_the_trunk_is_that_of_micgan(norm):
     assert {m.negative_slope for m in trunk.layers if isinstance(m, nn.LeakyReLU)} == {0.2}
     down = ((4, 4), (2, 2), (1, 1))
     widths = [(1, 64), (64, 128), (128, 256), (256, 512)]
-    assert convolutions(trunk.layers) == [(*pair, *down) for pair in widths]
+    assert convolutions(trunk) == [(*pair, *down) for pair in widths]
     assert trunk.out_dim == 2048
 
 
 @pytest.mark.parametrize(("side", "s", "n"), [(8, 4, 1), (12, 6, 1), (16, 4, 2), (28, 7, 2), (32, 4, 3), (64, 4, 4)])
 def test_the_coarsest_grid_has_four_to_seven_cells(side, s, n):
     generator = DCGANGenerator((1, side, side), Unconditional(3), width=2)
-    assert generator.layers[1].unflattened_size == (2 * 2**n, s, s)
-    assert len(convolutions(generator.layers)) == n + 1
-    assert len(convolutions(DCGANTrunk((1, side, side), width=2).layers)) == n + 1
+    assert generator.first[1].unflattened_size == (2 * 2**n, s, s)
+    assert len(convolutions(generator)) == n + 1
+    assert len(convolutions(DCGANTrunk((1, side, side), width=2))) == n + 1
 
 
 @pytest.mark.parametrize(

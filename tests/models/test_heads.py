@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch import nn
 
-from bnpgan.models import Discriminator, MaskedHead, MLPTrunk, ScalarHead
+from bnpgan.models import Discriminator, MaskedHead, MLPTrunk, PackedDiscriminator, ScalarHead
 
 IN_DIM, CAPACITY = 6, 4
 
@@ -52,3 +53,21 @@ def test_discriminator_is_its_head_on_its_features():
     assert torch.equal(discriminator.features(x), trunk(x))
     assert torch.equal(discriminator(x, c), head(trunk(x), c))
     assert torch.equal(discriminator(x), head(trunk(x), None))
+
+
+def test_packs_are_judged_together_and_hold_what_came_together():
+    seen = []
+
+    class Trunk(nn.Module):
+        def forward(self, x):
+            seen.append(x)
+            return x.flatten(1)
+
+    discriminator = PackedDiscriminator(Trunk(), ScalarHead(2 * 3 * 4), pack=2)
+    x = torch.randn(6, 3, 2, 2)
+    assert discriminator(x, None).shape == (3,)
+    assert torch.equal(seen[0], torch.stack([torch.cat([x[2 * i], x[2 * i + 1]]) for i in range(3)]))
+    assert discriminator.features(x).shape == (6, 24)
+    assert torch.equal(seen[1][4], torch.cat([x[4], x[4]]))
+    with pytest.raises(ValueError, match="multiple of 2"):
+        discriminator(x[:5])

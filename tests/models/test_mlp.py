@@ -33,8 +33,8 @@ def test_shapes_go_there_and_back(shape, block):
 
 def test_defaults_are_the_networks_of_scgan_in_2d():
     generator, trunk = MLPGenerator((2,), Concat(50, 2, 32)), MLPTrunk((2,))
-    assert [type(m) for m in generator.layers[:6]] == [nn.Linear, nn.BatchNorm1d, nn.ReLU] * 2
-    linears = [m for m in generator.layers if isinstance(m, nn.Linear)]
+    assert [(type(b.linear), type(b.norm)) for b in generator.blocks] == [(nn.Linear, nn.BatchNorm1d)] * 4
+    linears = [m for m in generator.modules() if isinstance(m, nn.Linear)]
     assert [(m.in_features, m.out_features) for m in linears] == [(34, 400), *[(400, 400)] * 3, (400, 2)]
     assert [type(m) for m in trunk.layers] == [nn.Flatten, Maxout, Maxout, Maxout]
     assert [(m.linear.in_features, m.linear.out_features) for m in trunk.layers[1:]] == [(2, 1000), *[(200, 1000)] * 2]
@@ -46,7 +46,7 @@ def test_only_a_bounded_generator_stays_within_one():
     for bounded in (False, True):
         generator = MLPGenerator((2,), Unconditional(4), widths=(8,), bounded=bounded)
         with torch.no_grad():
-            generator.layers[3].weight.mul_(100)
+            generator.last[0].weight.mul_(100)
         assert (generator(z, c).abs().max() <= 1) == bounded
 
 

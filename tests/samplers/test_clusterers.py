@@ -23,6 +23,7 @@ from bnpgan.samplers import (
     DPMeans,
     FixedLabels,
     KMeans,
+    OnlineKMeans,
     PyroMixture,
     RandomLabels,
     SliceSampler,
@@ -70,12 +71,13 @@ SAMPLERS = {
 CLUSTERERS = SAMPLERS | {
     "KMeans": KMeans(C),
     "DPMeans": DPMeans(C),
+    "OnlineKMeans": OnlineKMeans(C),
     "RandomLabels": RandomLabels(C),
     "FixedLabels": FixedLabels(MARKED, capacity=C),
     "PyroMixture": PyroMixture(laplace, C, steps=10),
     "Variational": Variational(C),
 }
-STARTS_WARM = {name: CLUSTERERS[name] for name in [*SAMPLERS, "KMeans", "DPMeans", "PyroMixture"]}
+STARTS_WARM = {name: CLUSTERERS[name] for name in [*SAMPLERS, "KMeans", "OnlineKMeans", "DPMeans", "PyroMixture"]}
 VALIDATES = {name: clusterer for name, clusterer in CLUSTERERS.items() if name != "Variational"}
 
 

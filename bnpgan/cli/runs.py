@@ -1,0 +1,147 @@
+"""Commands on runs: train, sample, evaluate."""
+
+import argparse
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import docstring_parser
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from bnpgan import plotting, recipes, report
+from bnpgan.cli.shared import Help, Parser, add_data, free, read
+from bnpgan.files import write_json
+from bnpgan.run import Run
+from bnpgan.training import checksum, load, train
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser's."""
+    command = commands.add_parser("train", help="train a mixture GAN", description="Train a mixture GAN.")
+    kinds = command.add_subparsers(title="recipes", metavar="RECIPE", required=True, parser_class=Parser)
+    for name, recipe in recipes.RECIPES.items():
+        told = docstring_parser.parse(recipe.__doc__ or "")
+        kind = kinds.add_parser(
+            name.replace("_", "-"),
+            help=told.short_description,
+            description=told.short_description,
+            formatter_class=Help,
+        )
+        add_data(kind, required=True)
+        kind.add_argument("--labels", action="store_true", help="start from the classes of the data, or keep them")
+        kind.add_argument("--steps", type=int, required=True, help="train until this many steps in all")
+        kind.add_argument("--out", type=Path, required=True, help="the directory of the run")
+        kind.add_argument("--seed", type=int, default=0, help="of everything that is drawn")
+        kind.add_argument("--device", help="e.g. cpu or cuda:0; by default the GPU if there is one")
+        again = kind.add_mutually_exclusive_group()
+        again.add_argument("--resume", action="store_true", help="go on from the checkpoint in the directory")
+        again.add_argument("--overwrite", action="store_true", help="replace the run in the directory")
+        kind.add_argument("--baselines", action="store_true", help="score k-means on the data beside the run")
+        kind.add_argument("--quiet", action="store_true", help="no progress bar")
+        _add_recipe(kind, recipe, {p.arg_name: p.description or "" for p in told.params})
+        kind.set_defaults(run=_train, recipe=recipe)
+
+    command = commands.add_parser("sample", help="draw images from a run", formatter_class=Help)
+    command.add_argument("directory", type=Path, help="a run")
+    command.add_argument("--cluster", type=int, help="of this slot only; by default slots by frequency")
+    between = "the path between two slots, or the square between four"
+    command.add_argument("--between", type=int, nargs="+", metavar="CLUSTER", help=between)
+    command.add_argument("--scale", type=float, default=1.0, help="of the latent covariance: quality against diversity")
+    command.add_argument("-n", type=int, help="how many, by default 64; on a path, or a side of a square, 8")
+    command.add_argument("--seed", type=int, default=0, help="of the noise")
+    command.add_argument("--out", type=Path, help="a .png picture or a .npy array; by default a picture in the run")
+    command.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    command.set_defaults(run=_sample)
+
+    command = commands.add_parser("evaluate", help="score a run and write its metrics.json", formatter_class=Help)
+    command.add_argument("directory", type=Path, help="a run")
+    add_data(command, required=False)
+    command.add_argument("--baselines", action="store_true", help="score k-means on the data beside the run")
+    command.set_defaults(run=_evaluate)
+
+
+def _add_recipe(parser: argparse.ArgumentParser, recipe: Callable[..., Any], told: dict[str, str]) -> None:
+    group = parser.add_argument_group("the recipe")
+    hints = get_type_hints(recipe)
+    for name, parameter in inspect.signature(recipe).parameters.items():
+        if name not in ("image_shape", "dim"):  # those the data decide
+            kind = next((t for t in get_args(hints[name]) if t is not type(None)), hints[name])
+            text = " ".join(told[name].replace("``", "").split()).replace("%", "%%")
+            how: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+            group.add_argument(f"--{name.replace('_', '-')}", default=parameter.default, help=text, **how)
+    parser.set_defaults(names=[n for n in inspect.signature(recipe).parameters if n not in ("image_shape", "dim")])
+
+
+def _train(options: argparse.Namespace) -> None:
+    x, truth = read(options.data, options)
+    if options.labels and truth is None:
+        raise ValueError(f"--labels: {options.data} has no classes: leave it out, or pass data that have")
+    shape = {"image_shape": tuple(x.shape[1:])} if x.ndim == 4 else {"dim": x.shape[1]}
+    torch.manual_seed(options.seed)
+    gan = options.recipe(**shape, **{name: getattr(options, name) for name in options.names})
+    source = str(Path(options.data).resolve()) if Path(options.data).exists() else options.data
+    run = train(
+        gan,
+        x,
+        steps=options.steps,
+        out=options.out,
+        device=options.device,
+        seed=options.seed,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        progress=not options.quiet,
+        data=source,
+        labels=truth if options.labels else None,
+    )
+    _score(run, options.out, x, truth, options.baselines)
+    print(f"\n{options.out}/samples.png and {options.out}/clusters.png show the clusters")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    run = load(options.directory)
+    source = options.data or run.config["data"]
+    if source is None:
+        raise ValueError(f"{options.directory} does not say what it was trained on: pass --data")
+    x, truth = read(source, options)
+    if checksum(x) != run.config["checksum"]:
+        raise ValueError(f"data: {source} is not what {options.directory} was trained on: pass --data with what it saw")
+    _score(run, options.directory, x, truth, options.baselines)
+
+
+def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | None, baselines: bool) -> None:
+    scores = report.evaluate(run, truth)
+    write_json(directory / "metrics.json", scores)
+    name = (run.config["recipe"] or {"name": "run"})["name"].replace("_", "-")
+    print(report.table({name: scores} | (report.baselines(x, truth) if baselines and truth is not None else {})))
+
+
+def _sample(options: argparse.Namespace) -> None:
+    run = load(options.directory)
+    slots = options.between or ([] if options.cluster is None else [options.cluster])
+    which = "".join(f"-cluster{k}" for k in slots)
+    out = free(
+        options.out or options.directory / f"sample{which}-seed{options.seed}.png", (".png", ".npy"), options.overwrite
+    )
+    torch.manual_seed(options.seed)
+    side = options.n or 8
+    if options.between is None:
+        x = run.sample(options.n or 64, options.cluster, options.scale)
+    elif len(slots) == 2:
+        x = run.interpolate(slots[0], slots[1], side)
+    elif len(slots) == 4:
+        x = run.interpolate_four(slots[0], slots[1], slots[2], slots[3], side).flatten(0, 1)
+    else:
+        raise ValueError(f"--between takes two slots or four, got {len(slots)}: pass e.g. --between 3 5")
+    if out.suffix == ".npy":
+        np.save(out, x.numpy())
+    elif x.ndim == 4:
+        plotting.save(plotting.images(report.drawable(x), columns=side if options.between else 8), out)
+    else:
+        axes = Figure(figsize=(5, 5), layout="constrained").subplots()
+        plotting.save(plotting.embedding(x, run.predict(x), axes), out)
+    print(f"wrote {out}")

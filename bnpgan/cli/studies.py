@@ -1,0 +1,60 @@
+"""The command that runs the papers' small experiments."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bnpgan.cli.shared import Help
+from bnpgan.files import write_json
+from bnpgan.reproduce import STUDIES, finished, markdown, run_study, told
+
+__all__ = ["add"]
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser's."""
+    about = "Train the methods of a paper's small experiment over seeds and print paper, ours and exact samples."
+    command = commands.add_parser("reproduce", help="run a paper's small experiment", description=about)
+    kinds = command.add_subparsers(title="studies", metavar="WHAT", required=True, parser_class=type(command))
+    for name, study in STUDIES.items():
+        kind = kinds.add_parser(name, help=f"{len(study.methods)} methods", formatter_class=Help)
+        chosen = f"names with commas between; by default all: {', '.join(study.methods)}"
+        kind.add_argument("--methods", help=chosen.replace("%", "%%"))
+        kind.add_argument("--seeds", type=int, default=5, help="how many: 0, 1, ...")
+        kind.add_argument("--budget", type=int, default=study.steps, help="training steps of a run")
+        kind.add_argument("--jobs", type=int, default=1, help="runs at a time, each with one thread")
+        kind.add_argument("--out", type=Path, help=f"the directory of the study; by default runs/reproduce/{name}")
+        kind.add_argument("--device", help="e.g. cpu or cuda:0; by default the GPU if there is one")
+        kind.add_argument("--quiet", action="store_true", help="no progress bar")
+        kind.set_defaults(run=_reproduce, study=study)
+
+
+def _reproduce(options: argparse.Namespace) -> None:
+    study, out = options.study, options.out or Path("runs/reproduce") / options.study.name
+    methods = options.methods.split(",") if options.methods else list(study.methods)
+    for method in methods:
+        if method not in study.methods:
+            raise ValueError(f"--methods: {method!r} is not one of {', '.join(study.methods)}: name some of these")
+    for name in ("seeds", "budget", "jobs"):
+        if getattr(options, name) < 1:
+            raise ValueError(f"--{name} must be at least 1, got {getattr(options, name)}")
+    run_study(
+        study,
+        out,
+        methods,
+        range(options.seeds),
+        options.budget,
+        options.jobs,
+        options.device,
+        progress=not options.quiet,
+    )
+    torch.manual_seed(0)
+    reference, rows = study.reference(), finished(out)
+    command = f"bnpgan reproduce {study.name} --seeds {options.seeds} --budget {options.budget}"
+    write_json(out / "study.json", {"command": command, "reference": reference, "rows": rows})
+    table = f"{markdown(study, rows, reference)}\n\n{told(rows, command)}\n"
+    (out / "table.md").write_text(table)
+    print(table)
+    print(f"{out} has a picture for each method, and the rows in study.json")

@@ -1,0 +1,16 @@
+"""Features: what the clusterer sees of an image."""
+
+from bnpgan.features.autoencoder import FromAutoencoder
+from bnpgan.features.base import Features, FixedEncoder, FromDiscriminator, Identity, Networks, evaluating
+from bnpgan.features.encoder import FromEncoder
+
+__all__ = [
+    "Features",
+    "FixedEncoder",
+    "FromAutoencoder",
+    "FromDiscriminator",
+    "FromEncoder",
+    "Identity",
+    "Networks",
+    "evaluating",
+]

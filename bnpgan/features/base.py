@@ -1,0 +1,111 @@
+"""What every kind of features is, and those that learn nothing of their own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from bnpgan.partition import Partition
+
+__all__ = ["Features", "FixedEncoder", "FromDiscriminator", "Identity", "Networks", "evaluating"]
+
+
+class Networks(Protocol):
+    """What features may read of a GAN."""
+
+    @property
+    def generator(self) -> nn.Module:
+        """Maps latent vectors and slots to images."""
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """Judges images; has ``features``."""
+
+    @property
+    def latent(self) -> nn.Module:
+        """Draws latent vectors for slots."""
+
+
+class Features(nn.Module, ABC):
+    """Maps images to the points that are clustered; owns what it trains for that, networks and optimiser.
+
+    Attributes:
+        optimizer: of the parameters that ``refresh`` trains; ``None`` where there are none.
+    """
+
+    optimizer: torch.optim.Optimizer | None = None
+
+    @abstractmethod
+    def forward(self, gan: Networks, images: Tensor) -> Tensor:
+        """Points ``(B, D)`` for images ``(B, ...)``; keeps no reference to ``gan``."""
+
+    def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
+        """Train, before the images are clustered anew, what the features need; most need nothing.
+
+        Args:
+            gan: the networks as they are now.
+            images: all training images ``(N, ...)``.
+            partition: the current one; ``None`` before the first.
+        """
+        return None
+
+    def suggest(self, y: Tensor) -> Tensor | None:
+        """Labels ``(N,)`` that the features ``(N, D)`` themselves speak for before there is a partition, if any."""
+        return None
+
+
+class Identity(Features):
+    """The data themselves, flattened: clustering that knows no network.
+
+    Example:
+        >>> Identity()(None, torch.zeros(3, 1, 8, 8)).shape
+        torch.Size([3, 64])
+    """
+
+    def forward(self, gan: Networks, images: Tensor) -> Tensor:
+        """``(B, ...)`` to ``(B, D)``."""
+        return images.flatten(1)
+
+
+class FromDiscriminator(Features):
+    """The last hidden layer of the discriminator, in evaluation mode.
+
+    References:
+        "Diverse Image Generation via Self-Conditioned GANs", 2020, section 3.
+    """
+
+    def forward(self, gan: Networks, images: Tensor) -> Tensor:
+        """``D.features(x)``, ``(B, D)``."""
+        with evaluating(gan.discriminator):
+            return gan.discriminator.features(images)  # type: ignore[operator]  # every discriminator has features
+
+
+class FixedEncoder(Features):
+    """A given encoder, left as it is.
+
+    Args:
+        encoder: maps images ``(B, ...)`` to ``(B, D)``; kept in evaluation mode.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder.requires_grad_(False)
+
+    def forward(self, gan: Networks, images: Tensor) -> Tensor:
+        """``encoder(x)``, ``(B, D)``."""
+        with evaluating(self.encoder):
+            return self.encoder(images)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in evaluation mode for a while."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)

@@ -1,0 +1,108 @@
+"""An encoder that learns from the generator: MIC-GAN's Q, and GM-GAN's classifier."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnpgan.features.base import Features, Networks, evaluating
+from bnpgan.partition import Partition
+
+__all__ = ["FromEncoder"]
+
+
+class FromEncoder(Features):
+    r"""MIC-GAN's Q: an encoder that learns, on generated images, to name the slot that they were made from.
+
+    .. math:: \min_Q \; E_{c, z} \| Q(G(z, c)) - e_c \|^2 \;
+        \big[ - \lambda \, E_i \log \textstyle\sum_k \beta_k N(Q(x_i) \mid \mu_k, \Sigma_k) \big]
+
+    with :math:`e_c` the one-hot vector of slot ``c``, drawn by frequency (uniformly before the first partition). The
+    paper trains Q by maximum likelihood on real images (the bracket, its Eq. 13); its released code on generated ones.
+
+    Args:
+        encoder: maps images ``(B, ...)`` to ``(B, capacity)``.
+        capacity: the number of slots.
+        first_steps: training steps before the first partition.
+        steps: training steps before each later one.
+        batch: images a step.
+        learning_rate: of Adam.
+        real_weight: :math:`\lambda`, the weight of Eq. 13 on real images once there is a partition.
+        shift: generated and real images are moved by up to so many pixels, at random, before Q sees them in training;
+            0 for none, the only choice for vectors.
+        loss: of Q's output against the one-hot vectors; ``cross_entropy`` of ``torch.nn.functional`` makes Q a
+            classifier, as GM-GAN has it.
+
+    Raises:
+        ValueError: if a number of steps or ``batch`` is below 1, or a weight below 0.
+
+    References:
+        "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Eqs. 12 and 13.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        capacity: int,
+        first_steps: int = 300,
+        steps: int = 150,
+        batch: int = 64,
+        learning_rate: float = 1e-3,
+        real_weight: float = 0.0,
+        shift: int = 0,
+        loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+    ) -> None:
+        super().__init__()
+        if min(first_steps, steps, batch) < 1 or min(real_weight, shift) < 0:
+            raise ValueError(
+                "first_steps, steps and batch must be at least 1, real_weight and shift at least 0, "
+                f"got {first_steps}, {steps}, {batch}, {real_weight}, {shift}: see the documentation of FromEncoder"
+            )
+        self.encoder, self.capacity = encoder, capacity
+        self.first_steps, self.steps, self.batch = first_steps, steps, batch
+        self.real_weight, self.shift, self.loss = real_weight, shift, loss
+        self.optimizer = torch.optim.Adam(encoder.parameters(), lr=learning_rate, betas=(0.0, 0.99), fused=True)
+
+    def forward(self, gan: Networks, images: Tensor) -> Tensor:
+        """``Q(x)``, ``(B, capacity)``."""
+        with evaluating(self.encoder):
+            return self.encoder(images)
+
+    def suggest(self, y: Tensor) -> Tensor:
+        """The slot ``(N,)`` whose one-hot vector is nearest: generator and clusters agree on names from the start."""
+        return y.argmax(1)
+
+    def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
+        """Train Q, the generator held still."""
+        assert self.optimizer is not None
+        for _ in range(self.first_steps if partition is None else self.steps):
+            if partition is None:
+                c = torch.randint(self.capacity, (self.batch,), device=images.device)
+            else:
+                c = partition.sample(self.batch)
+            with torch.no_grad(), evaluating(gan.generator):
+                fake = gan.generator(gan.latent(c), c)
+            target = F.one_hot(c, self.capacity).to(fake.dtype)
+            loss = self.loss(self.encoder(shifted(fake, self.shift)), target)
+            if self.real_weight and partition is not None:
+                i = torch.randint(len(images), (self.batch,), device=images.device)
+                log_prob = partition.log_prob(self.encoder(shifted(images[i], self.shift)))
+                loss = loss - self.real_weight * log_prob.mean().to(loss.dtype)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+
+
+def shifted(images: Tensor, s: int) -> Tensor:
+    """Images ``(B, C, H, W)`` moved by up to ``s`` pixels, each by its own; edges are repeated."""
+    if not s:
+        return images
+    H, W = images.shape[-2:]
+    padded = F.pad(images, (s, s, s, s), mode="replicate")
+    top, left = torch.randint(2 * s + 1, (2, len(images), 1), device=images.device)
+    rows = (top + torch.arange(H, device=images.device))[:, None, :, None]
+    columns = (left + torch.arange(W, device=images.device))[:, None, None, :]
+    n = torch.arange(len(images), device=images.device)[:, None, None, None]
+    channels = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
+    return padded[n, channels, rows, columns]

@@ -1,0 +1,17 @@
+"""Adversarial losses, a discriminator's and a generator's term each, and penalties on the discriminator's gradient."""
+
+from bnpgan.losses.adversarial import GANLoss, Hinge, NonSaturating, Wasserstein
+from bnpgan.losses.classes import OneAgainstAll, RealClasses
+from bnpgan.losses.penalties import R1, GradientPenalty, Penalty
+
+__all__ = [
+    "R1",
+    "GANLoss",
+    "GradientPenalty",
+    "Hinge",
+    "NonSaturating",
+    "OneAgainstAll",
+    "Penalty",
+    "RealClasses",
+    "Wasserstein",
+]

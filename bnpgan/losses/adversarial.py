@@ -1,0 +1,102 @@
+"""Adversarial losses of a discriminator that gives each image one number."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class GANLoss(Protocol):
+    """What every adversarial loss is: two scalars to minimise, from the discriminator's outputs.
+
+    Outputs are ``(B,)``, the higher the more real, or, for the losses over classes, ``(B, N)``, one for each class. The
+    slots they were judged under come along for losses that need them; they are None before there is a partition.
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor, c_real: Tensor | None, c_fake: Tensor | None) -> Tensor:
+        """Returns the discriminator's loss, a scalar, from its outputs for real and fake images."""
+        ...
+
+    def generator(self, fake: Tensor, c_fake: Tensor | None) -> Tensor:
+        """Returns the generator's loss, a scalar, from the discriminator's outputs for fake images."""
+        ...
+
+
+@dataclass(frozen=True)
+class NonSaturating:
+    r"""The non-saturating logistic loss, with :math:`\zeta(t) = \log(1 + e^t)`.
+
+    :math:`L_D = E\,\zeta(-D(x)) + E\,\zeta(D(G(z)))` is the binary cross-entropy; :math:`L_G = E\,\zeta(-D(G(z)))`
+    keeps its gradient where the discriminator is sure. The slots are not read.
+
+    Example:
+        >>> import torch
+        >>> undecided = torch.zeros(4)
+        >>> loss = NonSaturating()
+        >>> f"{loss.discriminator(undecided, undecided, None, None):.3f} {loss.generator(undecided, None):.3f}"
+        '1.386 0.693'
+
+    References:
+        "Generative Adversarial Nets", 2014, Section 3.
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor, c_real: Tensor | None, c_fake: Tensor | None) -> Tensor:
+        """Maps outputs ``(B,)`` for real and fake images to the discriminator's loss, a scalar."""
+        return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+    def generator(self, fake: Tensor, c_fake: Tensor | None) -> Tensor:
+        """Maps outputs ``(B,)`` for fake images to the generator's loss, a scalar."""
+        return F.softplus(-fake).mean()
+
+
+@dataclass(frozen=True)
+class Hinge:
+    r"""The hinge loss: the discriminator learns only from images that it has not yet judged right by a margin of 1.
+
+    :math:`L_D = E \max(0, 1 - D(x)) + E \max(0, 1 + D(G(z)))`; :math:`L_G = -E\, D(G(z))`. The slots are not read.
+
+    Example:
+        >>> import torch
+        >>> real, fake = torch.tensor([0.5, 3.0]), torch.tensor([-2.0, 0.0])
+        >>> Hinge().discriminator(real, fake, None, None).item(), Hinge().generator(fake, None).item()
+        (0.75, 1.0)
+
+    References:
+        "Geometric GAN", 2017, Section 3;
+        "Spectral Normalization for Generative Adversarial Networks", 2018, Eqs. 16 and 17.
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor, c_real: Tensor | None, c_fake: Tensor | None) -> Tensor:
+        """Maps outputs ``(B,)`` for real and fake images to the discriminator's loss, a scalar."""
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+    def generator(self, fake: Tensor, c_fake: Tensor | None) -> Tensor:
+        """Maps outputs ``(B,)`` for fake images to the generator's loss, a scalar."""
+        return -fake.mean()
+
+
+@dataclass(frozen=True)
+class Wasserstein:
+    r"""The Wasserstein loss: minus the discriminator's estimate of the distance between the two distributions.
+
+    :math:`L_D = -E\, D(x) + E\, D(G(z))`; :math:`L_G = -E\, D(G(z))`. It bounds nothing and estimates a distance only
+    of a discriminator kept Lipschitz: train it with ``GradientPenalty``. The slots are not read.
+
+    Example:
+        >>> import torch
+        >>> real, fake = torch.tensor([2.0, 4.0]), torch.tensor([1.0, 0.0])
+        >>> Wasserstein().discriminator(real, fake, None, None).item(), Wasserstein().generator(fake, None).item()
+        (-2.5, -0.5)
+
+    References:
+        "Wasserstein Generative Adversarial Networks", 2017, Eq. 2 and Algorithm 1.
+    """
+
+    def discriminator(self, real: Tensor, fake: Tensor, c_real: Tensor | None, c_fake: Tensor | None) -> Tensor:
+        """Maps outputs ``(B,)`` for real and fake images to the discriminator's loss, a scalar."""
+        return fake.mean() - real.mean()
+
+    def generator(self, fake: Tensor, c_fake: Tensor | None) -> Tensor:
+        """Maps outputs ``(B,)`` for fake images to the generator's loss, a scalar."""
+        return -fake.mean()

@@ -1,0 +1,54 @@
+"""What a network sees of images: the features that distances are measured in."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+
+Extractor = Callable[[Tensor], Tensor]
+
+_CHUNK = 512
+
+
+def extract(name: str, images: Tensor, extractor: Extractor) -> Tensor:
+    """Maps images to features, 512 at a time, in evaluation mode and without gradients.
+
+    A module is put back as it was. A plain function or a method is called as it is: put its network in evaluation mode
+    first.
+
+    Args:
+        name: what the caller calls the images, for messages.
+        images: images ``(N, ...)``.
+        extractor: maps ``(B, ...)`` to features ``(B, D)``.
+
+    Returns:
+        Features ``(N, D)``, float64 on the device of ``images``.
+
+    Raises:
+        ValueError: if there are no images, or the features are not finite or not ``(B, D)``.
+
+    Example:
+        >>> extract("images", torch.zeros(600, 1, 8, 8), nn.Flatten()).shape
+        torch.Size([600, 64])
+    """
+    if len(images) == 0:
+        raise ValueError(f"{name} holds no images: pass at least one")
+    modules: Callable[[], Iterable[nn.Module]] = getattr(extractor, "modules", tuple)
+    modes = [(module, module.training) for module in modules()]  # they may differ within a network
+    try:
+        for module, _ in modes:
+            module.training = False
+        with torch.no_grad():
+            features = [extractor(chunk) for chunk in images.split(_CHUNK)]
+    finally:
+        for module, training in modes:
+            module.training = training
+    for part, chunk in zip(features, images.split(_CHUNK), strict=True):
+        if part.ndim != 2 or len(part) != len(chunk):
+            raise ValueError(
+                f"extractor maps {name} {tuple(chunk.shape)} to {tuple(part.shape)}: make it give features (B, D)"
+            )
+    joined = torch.cat(features).to(images.device, torch.float64)
+    if not joined.isfinite().all():
+        raise ValueError(f"extractor gives NaN or infinite features of {name}: look for NaN among the images")
+    return joined

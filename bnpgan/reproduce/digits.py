@@ -1,0 +1,65 @@
+"""The 8x8 digits: clusters of real images, by mixture GANs and without a GAN."""
+
+from collections.abc import Callable
+
+import torch
+from sklearn.cluster import KMeans as ReferenceKMeans
+from sklearn.mixture import BayesianGaussianMixture
+from torch import Tensor
+
+from bnpgan import data, metrics, recipes
+from bnpgan.reproduce.study import Method, Study
+
+__all__ = ["DIGITS"]
+
+COLUMNS = {
+    "clusters": ("clusters", ".1f"),
+    "nmi": ("NMI", ".3f"),
+    "ari": ("ARI", ".3f"),
+    "purity": ("purity", ".3f"),
+    "top_purity": ("top-10 purity", ".3f"),
+    "top_mass": ("its mass", ".3f"),
+    "inverse_purity": ("inverse purity", ".3f"),
+}
+
+
+def methods() -> dict[str, Method]:
+    """The rows of the trials on the 8x8 digits."""
+    common: dict = {"image_shape": (1, 8, 8), "backbone": "mlp"}
+    sizes = (10, 20)
+
+    def kmeans(K: int) -> Callable[[Tensor, int], Tensor]:
+        return lambda x, seed: torch.as_tensor(
+            ReferenceKMeans(K, n_init=10, random_state=seed).fit_predict(x.flatten(1).numpy())
+        )
+
+    def dp_mixture(x: Tensor, seed: int) -> Tensor:
+        model = BayesianGaussianMixture(n_components=20, reg_covar=1e-2, max_iter=500, random_state=seed)
+        return torch.as_tensor(model.fit_predict(x.flatten(1).double().numpy()))
+
+    def sc_gan(K: int) -> Method:
+        return Method(
+            lambda steps: recipes.sc_gan(**common, capacity=K, every=500, learning_rate=5e-4, penalty=1.0, z_dim=32)
+        )
+
+    return {
+        **{f"kmeans-{K}": Method(cluster=kmeans(K)) for K in sizes},
+        "dp-mixture": Method(cluster=dp_mixture),
+        **{f"sc-gan-{K}": sc_gan(K) for K in sizes},
+        "gm-gan-10": Method(lambda steps: recipes.gm_gan(**common, learning_rate=5e-4, penalty=1.0)),
+        "mic-gan": Method(lambda steps: recipes.mic_gan(**common, warmup=steps - 1000)),
+        "mic-gan-learned": Method(
+            lambda steps: recipes.mic_gan(**common, scale=0.0, split_merge=True, warmup=steps - 1000)
+        ),
+    }
+
+
+DIGITS = Study(
+    name="digits",
+    load=data.digits,
+    methods=methods(),
+    columns=COLUMNS,
+    score=lambda run, truth: metrics.clustering(run.partition.labels, truth),
+    score_labels=metrics.clustering,
+    steps=5000,
+)

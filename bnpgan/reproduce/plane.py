@@ -1,0 +1,158 @@
+"""The ring and the grid: SC-GAN's Table 1."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bnpgan import data, metrics, recipes
+from bnpgan.mixture import MixtureGAN
+from bnpgan.reproduce.study import Method, Scores, Study
+from bnpgan.run import Run
+
+__all__ = ["GRID", "RING"]
+
+SAMPLES = 100_000
+COLUMNS = {
+    "modes": ("modes", ".1f"),
+    "quality": ("in the box, %", ".2f"),
+    "within": ("within 3 sd, %", ".2f"),
+    "spread": ("spread", ".2f"),
+    "reverse_kl": ("reverse KL", ".5f"),
+    "floor": ("its floor", ".5f"),
+    "clusters": ("clusters", ".1f"),
+    "nmi": ("NMI", ".3f"),
+    "purity": ("purity", ".3f"),
+}
+
+
+def plane(means: Tensor, std: float, unit: float) -> Callable[[Run, Tensor], Scores]:
+    """Scores of generated points against a mixture of round Gaussians, and of the clusters against its modes."""
+
+    def score(run: Run, truth: Tensor) -> Scores:
+        found = coverage(run.sample(SAMPLES) * unit, means, std)
+        # Weights that a generator with exact modes would have: clusters drawn by frequency, each to its points' modes.
+        learned = truth.bincount(minlength=len(means)) / len(truth)
+        excess = torch.special.xlogy(learned, learned * len(means)).sum().item()
+        floor = excess + (len(means) - 1) / (2 * SAMPLES)
+        return {**found, "floor": floor, **metrics.clustering(run.partition.labels, truth)}
+
+    return score
+
+
+def coverage(y: Tensor, means: Tensor, std: float) -> Scores:
+    """Modes, quality in per cent, reverse KL and the spread within modes, 1 for exact samples."""
+    box, round_ = (metrics.modes(y, means, std, box=box) for box in (True, False))
+    nearest = torch.cdist(y, means).argmin(1)
+    offsets = [y[nearest == j] - means[j] for j in nearest.unique()]
+    spread = torch.stack([o.square().mean().sqrt() for o in offsets]).median().item() / std
+    quality = {"quality": 100 * box["quality"], "within": 100 * round_["quality"]}
+    return {"modes": box["modes"], **quality, "spread": spread, "reverse_kl": box["reverse_kl"]}
+
+
+def exact(sample: Callable[[int], tuple[Tensor, Tensor]], means: Tensor, std: float) -> Callable[[], Scores]:
+    """The scores of as many points of the true mixture."""
+
+    def score() -> Scores:
+        return {**coverage(sample(SAMPLES)[0], means, std), "floor": (len(means) - 1) / (2 * SAMPLES)}
+
+    return score
+
+
+def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
+    """The methods of SC-GAN's Table 1, all with the same networks, rates and steps, and what it reports of them."""
+    common: dict = {"dim": 2, "backbone": "mlp", "learning_rate": 2e-3}
+
+    def made(recipe: Callable[..., MixtureGAN], **arguments: object) -> Callable[[int], MixtureGAN]:
+        return lambda steps: settled(recipe(**common, **arguments, decay=steps))
+
+    def mic_gan(steps: int) -> MixtureGAN:
+        return recipes.mic_gan(
+            **common,
+            capacity=50,
+            z_dim=2,
+            embedding_dim=32,
+            scale=0.01,
+            warmup=steps // 2,
+            every=max(1, steps // 8),
+            penalty=0.01,
+            encoder_first_steps=1500,
+            encoder_steps=500,
+            average=0.999,
+            decay=steps,
+        )
+
+    makers = {
+        "sc-gan": made(recipes.sc_gan, every=5000),
+        "sc-gan-online": made(recipes.sc_gan, online=True),
+        "mic-gan": mic_gan,
+        "gm-gan": made(recipes.gm_gan, capacity=50, z_dim=2, spread=30.0),
+        "gan": made(recipes.gan),
+        "random-labels": made(recipes.random_label_gan),
+        "pacgan2": made(recipes.pac_gan, pack=2),
+        "pacgan3": made(recipes.pac_gan, pack=3),
+        "pacgan4": made(recipes.pac_gan, pack=4),
+    }
+    return {name: Method(make, paper=paper.get(name, {})) for name, make in makers.items()}
+
+
+def table1(**rows: tuple[float, float, float]) -> dict[str, Scores]:
+    """Rows of SC-GAN's Table 1: modes, quality in per cent, reverse KL."""
+    titles = ("modes", "quality", "reverse_kl")
+    return {name.replace("_", "-"): dict(zip(titles, row, strict=True)) for name, row in rows.items()}
+
+
+def settled(gan: MixtureGAN) -> MixtureGAN:
+    """The betas with which networks for points settle in thousands of steps and not in a hundred thousand."""
+    return replace(gan, schedule=replace(gan.schedule, betas=(0.0, 0.99)))
+
+
+def known(name: str) -> tuple[Tensor, Tensor]:
+    """A set by its name, with its classes."""
+    x, truth = data.load(name)
+    assert truth is not None
+    return x, truth
+
+
+RING = Study(
+    name="ring",
+    load=lambda: known("ring"),
+    methods=methods_of(
+        table1(
+            sc_gan=(8.0, 99.5, 0.0014),
+            gan=(6.3, 98.2, 0.45),
+            random_labels=(7.9, 96.3, 0.07),
+            pacgan2=(7.9, 95.6, 0.07),
+            pacgan3=(7.8, 97.7, 0.10),
+            pacgan4=(7.8, 95.9, 0.07),
+        )
+    ),
+    columns=COLUMNS,
+    score=plane(data.ring_means(), 0.01, 0.5**0.5),
+    score_labels=metrics.clustering,
+    steps=8000,
+    unit=0.5**0.5,
+    reference=exact(data.ring, data.ring_means(), 0.01),
+)
+GRID = Study(
+    name="grid",
+    load=lambda: known("grid"),
+    methods=methods_of(
+        table1(
+            sc_gan=(25.0, 99.5, 0.0063),
+            sc_gan_online=(25.0, float("nan"), 0.00122),
+            gan=(17.3, 94.8, 0.70),
+            random_labels=(16.0, 90.6, 0.57),
+            pacgan2=(23.8, 91.3, 0.13),
+            pacgan3=(24.6, 94.2, 0.06),
+            pacgan4=(24.8, 93.6, 0.04),
+        )
+    ),
+    columns=COLUMNS,
+    score=plane(data.grid_means(), 0.05, 8**0.5),
+    score_labels=metrics.clustering,
+    steps=8000,
+    unit=8**0.5,
+    reference=exact(data.grid, data.grid_means(), 0.05),
+)

@@ -1,0 +1,59 @@
+"""The table of a study: what papers report, what our runs score, and what exact samples score."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from bnpgan.reproduce.runs import Row
+from bnpgan.reproduce.study import Scores, Study
+
+__all__ = ["markdown"]
+
+
+def markdown(study: Study, rows: Sequence[Row], reference: Scores) -> str:
+    """A table in Markdown: for each method the paper's row, where it has one, and the mean and spread of ours.
+
+    Args:
+        study: that was run.
+        rows: of its runs, see ``finished``.
+        reference: the scores of exact samples, as ``study.reference()`` gives them; empty where there are none.
+    """
+    titles = [title for title, _ in study.columns.values()]
+    lines = ["| | seeds | " + " | ".join(titles) + " | seconds |", "| --- " * (len(titles) + 3) + "|"]
+    for name, method in study.methods.items():
+        ours = [row for row in rows if row["method"] == name]
+        if method.paper and ours:
+            lines.append(f"| {name}, the paper | | " + _cells(study, [method.paper]) + " | |")
+        if ours:
+            seconds = np.median([row["seconds"] for row in ours])
+            scores = [row["scores"] for row in ours]
+            lines.append(f"| **{name}** | {len(ours)} | " + _cells(study, scores) + f" | {seconds:.0f} |")
+    if reference:
+        lines.append("| exact samples | | " + _cells(study, [reference]) + " | |")
+    return "\n".join(lines)
+
+
+def told(rows: Sequence[Row], command: str) -> str:
+    """A line that says how the rows came about."""
+
+    def all_of(key: str) -> str:
+        return ", ".join(sorted({str(row[key]) for row in rows}))
+
+    seeds = all_of("seed")
+    return (
+        f"`{command}`; commit {all_of('commit')}; seeds {seeds}; {all_of('steps')} steps; {all_of('hardware')}, "
+        f"{all_of('threads')} thread a run, torch {all_of('torch')}; {all_of('date')}."
+    )
+
+
+def _cells(study: Study, scores: Sequence[Scores]) -> str:
+    return " | ".join(_cell([s.get(key, math.nan) for s in scores], form) for key, (_, form) in study.columns.items())
+
+
+def _cell(values: Sequence[float], form: str) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return ""
+    mean = format(float(np.mean(known)), form)
+    return mean if len(known) == 1 else f"{mean} ± {format(float(np.std(known, ddof=1)), form)}"
