@@ -23,6 +23,7 @@ def mic_gan(
     concentration: float = 1.0,
     scale: float = 0.1,
     sweeps: int = 15,
+    max_points: int | None = None,
     split_merge: bool = False,
     sticks: bool = False,
     learned_embedding: bool = True,
@@ -62,12 +63,13 @@ def mic_gan(
         scale: of the Normal-Inverse-Wishart prior on a cluster's codes, in which slots lie at distance sqrt(2). The
             setting that decides most how many clusters there are: larger means fewer. 0: learned.
         sweeps: of the sampler in each round.
+        max_points: images that are clustered, the rest is predicted; by default all.
         split_merge: whether a sweep has split-merge moves as well.
         sticks: the stick-breaking reading: weights of a truncated Dirichlet process, drawn with the clusters, in place
             of the restaurant that tries a new cluster for each image.
         learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
-        embedding_dim: size of a normalised, learned embedding beside ``z``, as in SC-GAN, in place of one that is
-            added: with a small ``z_dim`` the slot then says nearly all, which points need.
+        embedding_dim: size of a learned embedding beside ``z``, in place of one that is added: if it is larger than
+            ``z_dim`` the slot says nearly all, and slots hold one mode each from the start, which points need.
         every_layer: whether the slot conditions every layer of the generator, as in the paper, or its input alone.
         warmup: steps before the first partition.
         every: steps from one partition to the next.
@@ -99,9 +101,13 @@ def mic_gan(
     trunk, encoder = build.trunk(shape), build.encoder(shape)
     embedding: Conditioning = Add(capacity, z_dim, learned_embedding)
     if embedding_dim is not None:
-        embedding = Concat(capacity, z_dim, embedding_dim)
+        embedding = Concat(capacity, z_dim, embedding_dim, normalize=False)
     sampler: Sampler = (StickBreaking if sticks else IGMM)(
-        DirichletProcess(concentration), NormalInverseWishart(scale=scale or None), capacity=capacity, sweeps=sweeps
+        DirichletProcess(concentration),
+        NormalInverseWishart(scale=scale or None),
+        capacity=capacity,
+        sweeps=sweeps,
+        max_points=max_points,
     )
     return MixtureGAN(
         generator=build.generator(shape, EveryLayer(embedding, capacity) if every_layer else embedding),

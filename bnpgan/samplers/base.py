@@ -188,6 +188,15 @@ def check_chain(sampler: Sampler) -> None:
     check_limits(sampler)
 
 
+def check_conjugate(component: Component) -> None:
+    """Raise a ``ValueError`` unless the predictive density of a point has a closed form."""
+    if not hasattr(component, "log_predictive"):
+        raise ValueError(
+            f"component: {type(component).__name__} has no predictive density in closed form, which this sampler "
+            "needs: use Algorithm8, StickBreaking, IGMM or SliceSampler"
+        )
+
+
 def check_limits(clusterer: Clusterer) -> None:
     """Raise a ``ValueError`` if a clusterer is to be given fewer than one dimension or point."""
     for name in ("max_dim", "max_points"):

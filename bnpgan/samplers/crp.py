@@ -9,7 +9,7 @@ from torch import Tensor
 from bnpgan.components.base import Component
 from bnpgan.partition import check_labels, check_points
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
+from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_state, log_prior_of_slots
 
 __all__ = ["CRPGibbs", "Seating"]
 
@@ -49,7 +49,8 @@ class CRPGibbs(Sampler):
         max_dim, max_points: see :class:`~bnpgan.samplers.base.Clusterer`.
 
     Raises:
-        ValueError: if ``capacity`` is below 1 or ``sweeps`` below 0; from methods, if points or labels are not valid.
+        ValueError: if ``capacity`` is below 1, ``sweeps`` below 0 or ``component`` not conjugate; from methods, if
+            points or labels are not valid.
 
     Example:
         >>> from bnpgan.components import NormalInverseWishart
@@ -72,6 +73,7 @@ class CRPGibbs(Sampler):
 
     def __post_init__(self) -> None:
         check_chain(self)
+        check_conjugate(self.component)
 
     def init(self, x: Tensor) -> Tensor:
         """Seat the points ``(N, D)`` one after another, each by its conditional given those before it: ``(N,)``."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from bnpgan.components.base import Component, Stats
 from bnpgan.partition import check_points
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_state
+from bnpgan.samplers.base import Sampler, check_conjugate, check_state
 from bnpgan.samplers.proposals import Allocation, Pairs
 
 __all__ = ["SplitMerge"]
@@ -39,7 +39,8 @@ class SplitMerge(Sampler):
             random cluster.
 
     Raises:
-        ValueError: if ``pairs`` is below 2; from methods, if points or labels are not valid.
+        ValueError: if ``pairs`` is below 2 or the component of ``base`` is not conjugate; from methods, if points or
+            labels are not valid.
 
     Example:
         >>> from bnpgan import components, data, priors, samplers
@@ -59,6 +60,7 @@ class SplitMerge(Sampler):
     pairs: int = 40
 
     def __post_init__(self) -> None:
+        check_conjugate(self.base.component)
         if not isinstance(self.pairs, int) or self.pairs < 2:
             raise ValueError(f"pairs must be a whole number of at least 2, got {self.pairs}: pass e.g. 40")
 

@@ -19,7 +19,7 @@ from bnpgan.components import DiagonalGaussians, NormalInverseWishart
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal, SemiConjugateNormalStats
 from bnpgan.grids import Grid
 from bnpgan.priors import DirichletProcess
-from bnpgan.samplers import Algorithm8
+from bnpgan.samplers import Algorithm8, CRPGibbs, SplitMerge, StickBreaking
 
 N = 4
 SPREAD, SCALE, NU = 0.3, 0.1, 2.5  # the prior of the mean matters
@@ -190,3 +190,11 @@ def test_one_slot_takes_all():
 def test_bad_auxiliaries_are_refused(auxiliaries):
     with pytest.raises(ValueError, match=r"^auxiliaries "):
         Algorithm8(DP, niw(2), auxiliaries=auxiliaries)
+
+
+def test_samplers_that_need_a_closed_form_say_so():
+    prior, component = DirichletProcess(1.0), SemiConjugateNormal()
+    with pytest.raises(ValueError, match="component: SemiConjugateNormal has no predictive density"):
+        CRPGibbs(prior, component)
+    with pytest.raises(ValueError, match="use Algorithm8"):
+        SplitMerge(StickBreaking(prior, component))

@@ -55,10 +55,7 @@ def test_sampler_passes_the_battery_at_length(name):
 @pytest.mark.parametrize("name", COMBINATIONS)
 def test_every_sampler_passes_with_every_prior(name):
     sampler, x = COMBINATIONS[name]
-    report = check_sampler(sampler, x, seed=2, thorough=True)
-    report.raise_if_failed()
-    for test in ("enumeration", "prior only"):
-        assert report[test].distance < 2 * report[test].noise, report
+    check_sampler(sampler, x, seed=2).raise_if_failed()
 
 
 @pytest.mark.slow

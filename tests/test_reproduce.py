@@ -1,0 +1,105 @@
+"""The papers' small experiments: rows, tables, and what is not run twice."""
+
+import importlib.util
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bnpgan import data
+from bnpgan.cli import main
+from bnpgan.reproduce import STUDIES, finished, markdown, run_study
+from bnpgan.reproduce.plane import coverage
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):
+    out = tmp_path / "digits"
+    command = ["reproduce", "digits", "--methods", "kmeans-10,gm-gan-10", "--seeds", "2", "--budget", "4"]
+    assert main([*command, "--out", str(out), "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "**kmeans-10** | 2 |" in shown and "**gm-gan-10** | 2 |" in shown and "sc-gan" not in shown
+    rows = json.loads((out / "study.json").read_text())["rows"]
+    assert [(row["method"], row["seed"]) for row in rows] == [
+        (m, s) for m in ("gm-gan-10", "kmeans-10") for s in (0, 1)
+    ]
+    for row in rows:
+        assert {"commit", "hardware", "threads", "torch", "date", "seconds", "steps", "scores"} <= row.keys()
+        assert 0 < row["scores"]["nmi"] <= 1
+    assert (out / "gm-gan-10.png").exists() and (out / "table.md").read_text().strip() in shown
+
+    marked = out / "kmeans-10" / "1" / "row.json"
+    marked.write_text(json.dumps(json.loads(marked.read_text()) | {"seconds": 12345.0}))
+    assert main([*command, "--out", str(out), "--quiet"]) == 0  # nothing is run again
+    assert json.loads(marked.read_text())["seconds"] == 12345.0
+    assert main([*command[:-1], "5", "--out", str(out), "--quiet"]) == 2
+    assert "name another --out" in capsys.readouterr().err
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_scores(tmp_path):
+    study = STUDIES["digits"]
+    whole = run_study(study, tmp_path / "whole", ["gm-gan-10"], [0], 4, progress=False)
+    run_study(study, tmp_path / "parts", ["gm-gan-10"], [0], 4, progress=False)
+    (tmp_path / "parts" / "gm-gan-10" / "0" / "row.json").unlink()
+    parts = run_study(study, tmp_path / "parts", ["gm-gan-10"], [0], 4, progress=False)
+    assert parts[0]["scores"] == whole[0]["scores"]
+    assert [row["method"] for row in finished(tmp_path / "parts")] == ["gm-gan-10"]
+
+
+def test_processes_find_what_one_finds(tmp_path):
+    study = STUDIES["digits"]
+    one = run_study(study, tmp_path / "one", ["kmeans-10", "kmeans-20"], [0], 4, progress=False)
+    two = run_study(study, tmp_path / "two", ["kmeans-10", "kmeans-20"], [0], 4, jobs=2, progress=False)
+    assert [row["scores"] for row in one] == [row["scores"] for row in two]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"), [(["--methods", "magic"], "'magic' is not one of"), (["--seeds", "0"], "--seeds must be")]
+)
+def test_bad_options_are_one_line(arguments, told, capsys):
+    assert main(["reproduce", "ring", *arguments]) == 2
+    shown = capsys.readouterr().err
+    assert told in shown and shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["ring", "grid"])
+def test_every_method_of_the_plane_is_built_for_its_steps(name):
+    for method in STUDIES[name].methods.values():
+        gan = method.make(8000)
+        assert gan.schedule.decay == 8000 and gan.schedule.betas == (0.0, 0.99)
+
+
+def test_coverage_of_exact_samples_and_of_wrong_ones():
+    torch.manual_seed(0)
+    x, _ = data.ring(50_000)
+    scores = coverage(x, data.ring_means(), 0.01)
+    assert scores["modes"] == 8 and scores["quality"] == pytest.approx(99.45, abs=0.2)
+    assert scores["spread"] == pytest.approx(1, abs=0.02) and scores["reverse_kl"] < 0.0005
+    narrow = data.ring_means().repeat(100, 1) + 0.001 * torch.randn(800, 2)
+    assert coverage(narrow, data.ring_means(), 0.01)["spread"] == pytest.approx(0.1, abs=0.02)
+    one = coverage(data.ring_means()[:1].repeat(100, 1), data.ring_means(), 0.01)
+    assert one["modes"] == 1 and one["reverse_kl"] == pytest.approx(math.log(8))
+
+
+def test_the_table_sets_ours_between_the_paper_and_exact_samples():
+    study = replace(STUDIES["ring"], columns={"modes": ("modes", ".1f"), "reverse_kl": ("KL", ".3f")})
+    rows = [
+        {"method": "sc-gan", "seed": s, "seconds": 10.0 + s, "scores": {"modes": 8 - s, "reverse_kl": 0.1 * s}}
+        for s in (0, 1, 2)
+    ]
+    lines = markdown(study, rows, {"modes": 8.0, "reverse_kl": 0.0}).splitlines()
+    assert lines[2] == "| sc-gan, the paper | | 8.0 | 0.001 | |"
+    assert lines[3] == "| **sc-gan** | 3 | 7.0 ± 1.0 | 0.100 ± 0.100 | 11 |"
+    assert lines[4] == "| exact samples | | 8.0 | 0.000 | |" and len(lines) == 5
+
+
+def test_the_document_has_the_tables_of_the_stored_rows():
+    spec = importlib.util.spec_from_file_location("tables", ROOT / "benchmarks" / "tables.py")
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    document = (ROOT / "docs" / "results.md").read_text()
+    assert tables.rewritten(document) == document
