@@ -10,7 +10,7 @@ from torch import Tensor
 from bnpgan import metrics, plotting
 from bnpgan.run import Run, embed
 
-__all__ = ["baselines", "drawable", "evaluate", "pictures", "table"]
+__all__ = ["baselines", "coverage", "drawable", "evaluate", "pictures", "table"]
 
 COLUMNS = 8  # generated, and real, images of each cluster
 
@@ -46,15 +46,19 @@ def evaluate(run: Run, truth: Tensor | None) -> dict[str, float]:
     """Scores of a run: of its clusters against the classes ``truth`` ``(N,)``, where there are any, and its speed.
 
     Returns:
-        ``clusters`` (holding at least 1 % of the data), ``nmi``, ``ari``, ``purity``, ``top_purity`` and ``top_mass``
-        (the largest clusters, as many as there are classes), ``accuracy``, ``images_per_second`` of training, and
-        ``clustering_share``, the share of training time that went into clustering.
+        those of ``metrics.clustering`` where there are classes, else ``clusters``, which hold at least 1 % of the data;
+        ``images_per_second`` of training, and ``clustering_share``, the share of its time that went into clustering.
     """
     labels = run.partition.labels
     scores = {"clusters": metrics.large_clusters(labels)} if truth is None else metrics.clustering(labels, truth)
     last = run.history[-1]
     speed = last["step"] * run.gan.schedule.batch / last["seconds"]
     return {**scores, "images_per_second": speed, "clustering_share": last["clustering_seconds"] / last["seconds"]}
+
+
+def coverage(run: Run, means: Tensor, std: float, n: int = 50_000) -> tuple[dict[str, float], dict[str, float]]:
+    """Scores of ``n`` generated points against round modes, see ``metrics.modes``, and those of as many exact ones."""
+    return metrics.modes(run.sample(n), means, std), metrics.exact_modes(n, means, std)
 
 
 def baselines(x: Tensor, truth: Tensor) -> dict[str, dict[str, float]]:
@@ -77,6 +81,10 @@ def table(rows: dict[str, dict[str, float]]) -> str:
         "purity": ("purity", ".3f"),
         "top_purity": ("top purity", ".3f"),
         "top_mass": ("its mass", ".3f"),
+        "inverse_purity": ("inv. purity", ".3f"),
+        "modes": ("modes", ".0f"),
+        "quality": ("within 3 sd", ".2%"),
+        "reverse_kl": ("reverse KL", ".5f"),
         "images_per_second": ("images/s", ",.0f"),
         "clustering_share": ("clustering", ".1%"),
     }

@@ -21,22 +21,22 @@ from bnpgan.training import train
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-x, truth = data.ring(5000)
+x, truth = data.ring(4000)
 unit = x.std()
 
 
 def sc_gan(K):
-    gan = recipes.sc_gan(dim=2, capacity=K, backbone="mlp", learning_rate=2e-3, every=500, decay=2000, average=0.99)
+    gan = recipes.sc_gan(dim=2, capacity=K, backbone="mlp", learning_rate=2e-3, every=500, decay=1500, average=0.99)
     return replace(gan, schedule=replace(gan.schedule, betas=(0.0, 0.99)))
 
 
-mixture = SplitMerge(StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=30, sweeps=15, max_dim=8))
+mixture = SplitMerge(StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=30, sweeps=10, max_dim=8))
 gans = {"K = 4": sc_gan(4), "K = 8": sc_gan(8), "K = 30": sc_gan(30)}
 gans["K learned"] = replace(sc_gan(30), clusterer=mixture)  # the new variant
 
 figure, axes = plt.subplots(1, len(gans), figsize=(13, 3.9), sharex=True, sharey=True, layout="constrained")
 for ax, (name, gan) in zip(axes, gans.items(), strict=True):
-    run = train(gan, x / unit, steps=2000, progress=False)
+    run = train(gan, x / unit, steps=1500, progress=False)
     c = run.slots(2000)
     made = run.generate(c) * unit
     scores = metrics.modes(made, data.ring_means(), std=0.01, box=True)

@@ -180,15 +180,60 @@ def test_bad_input_is_one_line_and_exit_code_2(case, tmp_path, capsys):
     assert not (tmp_path / "r").exists()
 
 
+def test_a_path_and_a_square_between_clusters_are_drawn(digits, capsys):
+    run = digits / "paths"
+    few = [*SMALL, "--data", str(digits / "digits.npz"), "--steps", "2", "--out", str(run)]
+    assert main(["train", "sc-gan", *few]) == 0
+    labels = load_file(run / "partition.safetensors")["labels"]
+    a, b = (str(k) for k in labels.unique().tolist()[:2])
+    for slots, shape in (([a, b], (5, 1, 8, 8)), ([a, b, a, b], (25, 1, 8, 8))):
+        out = digits / f"{len(slots)}.npy"
+        assert main(["sample", str(run), "--between", *slots, "-n", "5", "--out", str(out)]) == 0
+        assert np.load(out).shape == shape
+        assert main(["sample", str(run), "--between", *slots]) == 0
+    assert len(list(run.glob("sample-cluster*.png"))) >= 2
+    assert main(["sample", str(run), "--between", a, b, a]) == 2
+    assert "two slots or four" in capsys.readouterr().err
+    assert main(["sample", str(run), "--scale", "-1", "--out", str(digits / "x.npy")]) == 2
+    assert "scale" in capsys.readouterr().err
+
+
+def test_classes_are_handed_over_where_a_recipe_needs_them(digits, capsys):
+    few = ["--backbone", "mlp", "--batch", "16", "--quiet", "--device", "cpu", "--steps", "2"]
+    command = ["train", "class-conditional-gan", *few, "--data", str(digits / "digits.npz")]
+    assert main([*command, "--out", str(digits / "classes")]) == 2
+    assert "labels: FixedLabels has none" in capsys.readouterr().err
+    assert main([*command, "--labels", "--out", str(digits / "classes")]) == 0
+    truth = np.load(digits / "digits.npz")["labels"]
+    assert (load_file(digits / "classes" / "partition.safetensors")["labels"].numpy() == truth).all()
+    np.save(digits / "unknown.npy", np.zeros((120, 1, 8, 8)))
+    command[-1] = str(digits / "unknown.npy")
+    assert main([*command, "--labels", "--out", str(digits / "none")]) == 2
+    assert "has no classes" in capsys.readouterr().err
+
+
+def test_points_of_a_known_set_are_scored_beside_exact_ones(tmp_path, capsys):
+    few = ["--backbone", "mlp", "--batch", "16", "--quiet", "--device", "cpu", "--steps", "2"]
+    assert (
+        main(["train", "gm-gan", *few, "--classifier-steps", "2", "--data", "ring", "--out", str(tmp_path / "r")]) == 0
+    )
+    shown = capsys.readouterr().out
+    assert "standard deviations apart" in shown and "exact samples" in shown and "98.8" in shown
+    scores = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    assert {"modes", "quality", "reverse_kl", "inverse_purity"} <= scores.keys()
+
+
 def test_help_names_every_command_and_the_options_of_a_recipe(capsys):
     for arguments, words in (
-        (["--help"], ["train", "sample", "cluster", "evaluate"]),
+        (["--help"], ["train", "sample", "cluster", "evaluate", "reproduce"]),
         (["train", "--help"], ["mic-gan", "sc-gan", "infinite Gaussian mixture"]),
         (
             ["train", "mic-gan", "--help"],
             ["--data", "--encoder-steps", "--resume", "larger means fewer", "default: 20"],
         ),
         (["cluster", "--help"], ["stick-breaking", "--discount"]),
+        (["train", "sc-gan", "--help"], ["--online", "--no-warm-start", "--no-matching"]),
+        (["reproduce", "grid", "--help"], ["--methods", "--budget", "pacgan2"]),
     ):
         with pytest.raises(SystemExit) as stop:
             main(arguments)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from bnpgan import plotting, recipes, report
+from bnpgan import data, plotting, recipes, report
 from bnpgan.cli.shared import Help, Parser, add_data, free, read
 from bnpgan.files import write_json
 from bnpgan.run import Run
@@ -84,6 +84,9 @@ def _train(options: argparse.Namespace) -> None:
     shape = {"image_shape": tuple(x.shape[1:])} if x.ndim == 4 else {"dim": x.shape[1]}
     torch.manual_seed(options.seed)
     gan = options.recipe(**shape, **{name: getattr(options, name) for name in options.names})
+    separation = getattr(gan.latent, "separation", None)
+    if separation is not None:
+        print(f"the latent's means lie {separation():.1f} standard deviations apart, on average")
     source = str(Path(options.data).resolve()) if Path(options.data).exists() else options.data
     run = train(
         gan,
@@ -98,7 +101,7 @@ def _train(options: argparse.Namespace) -> None:
         data=source,
         labels=truth if options.labels else None,
     )
-    _score(run, options.out, x, truth, options.baselines)
+    _score(run, options.out, x, truth, options)
     print(f"\n{options.out}/samples.png and {options.out}/clusters.png show the clusters")
 
 
@@ -110,14 +113,21 @@ def _evaluate(options: argparse.Namespace) -> None:
     x, truth = read(source, options)
     if checksum(x) != run.config["checksum"]:
         raise ValueError(f"data: {source} is not what {options.directory} was trained on: pass --data with what it saw")
-    _score(run, options.directory, x, truth, options.baselines)
+    _score(run, options.directory, x, truth, options)
 
 
-def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | None, baselines: bool) -> None:
-    scores = report.evaluate(run, truth)
-    write_json(directory / "metrics.json", scores)
+def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | None, options: argparse.Namespace) -> None:
     name = (run.config["recipe"] or {"name": "run"})["name"].replace("_", "-")
-    print(report.table({name: scores} | (report.baselines(x, truth) if baselines and truth is not None else {})))
+    scores = report.evaluate(run, truth)
+    rows = {name: scores}
+    if run.config["data"] in data.KNOWN:
+        torch.manual_seed(run.config["seed"])
+        made, rows["exact samples"] = report.coverage(run, *data.KNOWN[run.config["data"]])
+        scores |= made
+    write_json(directory / "metrics.json", scores)
+    if options.baselines and truth is not None:
+        rows |= report.baselines(x, truth)
+    print(report.table(rows))
 
 
 def _sample(options: argparse.Namespace) -> None:

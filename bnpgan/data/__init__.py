@@ -3,9 +3,10 @@
 from bnpgan.data.idx import fashion_mnist, mnist
 from bnpgan.data.mixtures import Mixture, anisotropic, moons, overlap, unequal
 from bnpgan.data.readers import load
-from bnpgan.data.sets import digits, grid, grid_means, ring, ring_means
+from bnpgan.data.sets import KNOWN, digits, grid, grid_means, ring, ring_means
 
 __all__ = [
+    "KNOWN",
     "Mixture",
     "anisotropic",
     "digits",

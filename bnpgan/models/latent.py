@@ -124,6 +124,6 @@ class GaussianMixture(Latent):
 
         It decides whether modes separate: :math:`c \sqrt{2 d / 3} / \sigma` on average for means that were just drawn.
         """
-        variance = self.factors.flatten(1).square().sum(1) / self.dim
-        apart = torch.pdist(self.means)
+        variance = self.factors.detach().flatten(1).square().sum(1) / self.dim
+        apart = torch.pdist(self.means.detach())
         return float(apart.mean() / variance.mean().sqrt()) if len(apart) else 0.0

@@ -130,11 +130,11 @@ RING = Study(
         )
     ),
     columns=COLUMNS,
-    score=plane(data.ring_means(), 0.01, 0.5**0.5),
+    score=plane(*data.KNOWN["ring"], 0.5**0.5),
     score_labels=metrics.clustering,
     steps=8000,
     unit=0.5**0.5,
-    reference=exact(data.ring, data.ring_means(), 0.01),
+    reference=exact(data.ring, *data.KNOWN["ring"]),
 )
 GRID = Study(
     name="grid",
@@ -151,9 +151,9 @@ GRID = Study(
         )
     ),
     columns=COLUMNS,
-    score=plane(data.grid_means(), 0.05, 8**0.5),
+    score=plane(*data.KNOWN["grid"], 8**0.5),
     score_labels=metrics.clustering,
     steps=8000,
     unit=8**0.5,
-    reference=exact(data.grid, data.grid_means(), 0.05),
+    reference=exact(data.grid, *data.KNOWN["grid"]),
 )
