@@ -121,6 +121,20 @@ def test_an_auto_encoder_learns_the_data_and_only_before_the_first_partition():
     assert torch.equal(features.encoder.weight, before)
 
 
+def test_codes_may_come_from_below_the_output():
+    torch.manual_seed(0)
+    x, truth = corners()
+    features = FromEncoder(
+        nn.Sequential(nn.Linear(2, 32), nn.ReLU()), K, 300, steps=1, real_weight=1.0, head=nn.Linear(32, K)
+    )
+    head = features.head.weight.clone()
+    features.refresh(GAN, x, None)
+    y = features(GAN, x).detach()
+    assert y.shape == (200, 32) and torch.equal(features.suggest(y), truth)
+    assert not torch.equal(features.head.weight, head)
+    features.refresh(GAN, x, Partition.from_labels(y, truth, K))  # the likelihood is that of the codes
+
+
 def test_an_encoder_can_learn_as_a_classifier():
     torch.manual_seed(0)
     x, truth = corners()

@@ -41,7 +41,8 @@ ALLOWED = {
     "recipes": {"components", "features", "losses", "mixture", "models", "priors", "samplers"},
     "cli": {"", "components", "data", "files", "grids", "metrics", "partition", "plotting", "priors"}
     | {"recipes", "report", "reproduce", "run", "samplers", "training"},
-    "reproduce": {"", "data", "files", "metrics", "mixture", "recipes", "run", "training"},
+    "reproduce": {"", "components", "data", "files", "metrics", "mixture", "partition", "priors"}
+    | {"recipes", "run", "samplers", "training"},
 }
 
 

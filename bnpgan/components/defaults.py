@@ -23,9 +23,9 @@ def set_mean(mean: Tensor | None, x: Tensor) -> Tensor:
     return mean
 
 
-def set_nu(nu: float | None, least: float, coordinates: float) -> float:
-    """The weight of the scale, above ``least``: one more and a share of the ``coordinates`` where it is ``None``."""
-    nu = least + 1 + WEIGHT * coordinates if nu is None else float(nu)
+def set_nu(nu: float | None, least: float, more: float) -> float:
+    """The weight of the scale, above ``least``: one and so much ``more`` where it is ``None``."""
+    nu = least + 1 + more if nu is None else float(nu)
     if not least < nu < math.inf:
         raise ValueError(f"nu must exceed {least:g} and be finite for such data, got {nu}: pass None")
     return nu

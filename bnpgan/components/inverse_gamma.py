@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Chi2
 
 from bnpgan.components.base import ExponentialFamily, FamilyStats
-from bnpgan.components.defaults import SHARES, data_covariance, set_mean, set_nu
+from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, set_mean, set_nu
 from bnpgan.components.distributions import DiagonalGaussians
 from bnpgan.grids import Grid, as_grid, check_positive
 
@@ -57,9 +57,11 @@ class InverseGammaFamily(ExponentialFamily):
     kappa: float = 0.01
     nu: float | None = None
     factor: float | Grid = None  # type: ignore[assignment]  # set below
+    weight: float = WEIGHT
 
     def __post_init__(self) -> None:
         check_positive("kappa", self.kappa)
+        check_positive("weight", self.weight)
         if self.factor is None:
             object.__setattr__(self, "factor", SHARES if self.scale is None else 1.0)
         check_positive("factor", self.factor)
@@ -73,8 +75,8 @@ class InverseGammaFamily(ExponentialFamily):
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
         N, D = x.shape
         W = self._pool(x.new_ones(D))
-        coordinates = float(N * W[0]) if self.scale is None else 0.0
-        mean, nu = set_mean(self.mean, x), set_nu(self.nu, 2, coordinates)
+        more = self.weight * float(N * W[0]) if self.scale is None else 0.0
+        mean, nu = set_mean(self.mean, x), set_nu(self.nu, 2, more)
         if self.scale is None:
             scale = self._pool(data_covariance(x).diagonal()) / W * (nu - 2)
         else:

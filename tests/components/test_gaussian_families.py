@@ -128,6 +128,32 @@ def test_default_prior_means_of_a_covariance_are_shares_of_that_of_the_data(kind
         )
 
 
+@pytest.mark.parametrize(
+    ("kind", "given_up", "coordinates"),
+    [(NormalInverseWishart, 4, 1), (NormalInverseGamma, 2, 1), (SphericalNormal, 2, 3)],
+)
+def test_a_scale_from_the_data_weighs_the_share_of_them_that_is_asked_for(kind, given_up, coordinates):
+    x = gaussian(3)(30)
+    light, heavy = (kind(weight=weight).resolve(x)[0][0] for weight in (0.01, 0.5))
+    assert heavy.nu == pytest.approx(given_up + 1 + 0.5 * 30 * coordinates)
+    torch.testing.assert_close(heavy.scale / (heavy.nu - given_up), light.scale / (light.nu - given_up))
+    assert kind(scale=1.0, weight=0.5).resolve(x)[0][0].nu == given_up + 1
+
+
+def test_an_isotropic_scale_is_at_the_mean_variance_of_the_data():
+    x = gaussian(2)(100_000) * torch.tensor([1.0, 3.0])
+    prior = NormalInverseWishart(nu=9.0, factor=0.5, isotropic=True).resolve(x)[0][0]
+    expected = 0.5 * x.var(0).mean() * torch.eye(2, dtype=x.dtype)
+    torch.testing.assert_close(prior.scale / (9.0 - 3), expected, rtol=1e-3, atol=0)
+
+
+@each_gaussian
+@pytest.mark.parametrize("weight", [0.0, -1.0, math.nan])
+def test_bad_weight_is_named(kind, weight):
+    with pytest.raises(ValueError, match=r"^weight "):
+        kind(weight=weight)
+
+
 @each_gaussian
 def test_default_scale_stands_a_constant_column(kind):
     x = gaussian(3)(30)
