@@ -64,8 +64,7 @@ class NormalInverseWishart(ExponentialFamily):
         x \mid \mu, \Sigma \sim N(\mu, \Sigma)
 
     Posterior: :math:`\kappa_n = \kappa + n`, :math:`\nu_n = \nu + n`, :math:`m_n = (\kappa m_0 + n \bar x) / \kappa_n`,
-    :math:`\Psi_n = \Psi + S + (\kappa n / \kappa_n)(\bar x - m_0)(\bar x - m_0)^T`, with :math:`S` the scatter about
-    :math:`\bar x`.
+    :math:`\Psi_n = \Psi + S + (\kappa n / \kappa_n)(\bar x - m_0)(\bar x - m_0)^T`, S the scatter about :math:`\bar x`.
 
     Args:
         mean: :math:`m_0`, ``(D,)``; ``None``: the mean of the data.
@@ -82,9 +81,8 @@ class NormalInverseWishart(ExponentialFamily):
         isotropic: whether a scale set from the data is the same in all directions, at their mean variance.
 
     Raises:
-        ValueError: if ``kappa`` or ``weight`` is not positive, or, when data arrive, ``nu`` is not above D + 1,
-            ``mean`` or ``scale`` has another shape than the data, ``scale`` is not symmetric positive definite, or it
-            is to be set from points that are all equal.
+        ValueError: if ``kappa`` or ``weight`` is not positive, or, when data arrive, ``nu`` is not above D + 1, a shape
+            is not that of the data, ``scale`` is not symmetric positive definite, or all points are equal.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.0], [0.1, 0.0], [3.0, 3.0]], dtype=torch.float64)
@@ -116,14 +114,13 @@ class NormalInverseWishart(ExponentialFamily):
     def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
         N, D = x.shape
+        eye = torch.eye(D, dtype=x.dtype, device=x.device)
         mean, nu = set_mean(self.mean, x), set_nu(self.nu, D + 1, self.weight * N if self.scale is None else 0)
-        if self.scale is None:
-            scale = data_covariance(x) * (nu - D - 1)
-            if self.isotropic:
-                scale = scale.trace() / D * torch.eye(D, dtype=x.dtype, device=x.device)
-        else:
-            scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
-            scale = scale * torch.eye(D, dtype=x.dtype, device=x.device) if scale.ndim == 0 else scale
+        given = data_covariance(x) * (nu - D - 1) if self.scale is None else self.scale
+        scale = torch.as_tensor(given, dtype=x.dtype, device=x.device)
+        if self.scale is None and self.isotropic:
+            scale = scale.trace() / D
+        scale = scale * eye if scale.ndim == 0 else scale
         if scale.shape != (D, D) or not torch.equal(scale, scale.T) or torch.linalg.cholesky_ex(scale).info:
             raise ValueError(
                 f"scale must be a symmetric positive definite ({D}, {D}) matrix or a positive number, "

@@ -33,8 +33,9 @@ def test_sampler_passes_the_battery(name):
     check_sampler(*CASES[name]).raise_if_failed()
 
 
+@pytest.mark.slow
 def test_split_merge_draws_from_the_exact_posterior():
-    """The rest of the battery is for the slow runs: on a handful of points a sweep costs ten of others."""
+    """The fast runs test its flow: on a handful of points a sweep costs ten of others."""
     row = run_twice(battery_of(*CASES["SplitMerge(CRPGibbs), PY, NIW"])["enumeration"])
     assert row.passed, row
 
