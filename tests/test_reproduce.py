@@ -79,7 +79,7 @@ def test_coverage_of_exact_samples_and_of_wrong_ones():
     scores = coverage(x, data.ring_means(), 0.01)
     assert scores["modes"] == 8 and scores["quality"] == pytest.approx(99.45, abs=0.2)
     assert scores["spread"] == pytest.approx(1, abs=0.02) and scores["reverse_kl"] < 0.0005
-    narrow = data.ring_means().repeat(100, 1) + 0.001 * torch.randn(800, 2)
+    narrow = data.ring_means().repeat(100, 1) + 0.01 + 0.001 * torch.randn(800, 2)  # collapsed, and beside the mean
     assert coverage(narrow, data.ring_means(), 0.01)["spread"] == pytest.approx(0.1, abs=0.02)
     one = coverage(data.ring_means()[:1].repeat(100, 1), data.ring_means(), 0.01)
     assert one["modes"] == 1 and one["reverse_kl"] == pytest.approx(math.log(8))

@@ -42,11 +42,11 @@ def plane(means: Tensor, std: float, unit: float) -> Callable[[Run, Tensor], Sco
 
 
 def coverage(y: Tensor, means: Tensor, std: float) -> Scores:
-    """Modes, quality in per cent, reverse KL and the spread within modes, 1 for exact samples."""
+    """Modes, quality in per cent, reverse KL and the standard deviation within the median mode over the true one."""
     box, round_ = (metrics.modes(y, means, std, box=box) for box in (True, False))
     nearest = torch.cdist(y, means).argmin(1)
-    offsets = [y[nearest == j] - means[j] for j in nearest.unique()]
-    spread = torch.stack([o.square().mean().sqrt() for o in offsets]).median().item() / std
+    widths = [y[nearest == j].var(0, correction=0).mean().sqrt() for j in nearest.unique()]
+    spread = torch.stack(widths).median().item() / std
     quality = {"quality": 100 * box["quality"], "within": 100 * round_["quality"]}
     return {"modes": box["modes"], **quality, "spread": spread, "reverse_kl": box["reverse_kl"]}
 
