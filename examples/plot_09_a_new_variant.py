@@ -30,7 +30,9 @@ def sc_gan(K):
     return replace(gan, schedule=replace(gan.schedule, betas=(0.0, 0.99)))
 
 
-mixture = SplitMerge(StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=30, sweeps=10, max_dim=8))
+mixture = SplitMerge(
+    StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=30, sweeps=8, max_dim=8, max_points=2000)
+)
 gans = {"K = 4": sc_gan(4), "K = 8": sc_gan(8), "K = 30": sc_gan(30)}
 gans["K learned"] = replace(sc_gan(30), clusterer=mixture)  # the new variant
 

@@ -16,7 +16,7 @@ from bnpgan.training import train
 
 torch.set_num_threads(1)
 x, classes = data.digits()
-mic_gan = {"capacity": 12, "warmup": 300, "every": 100, "encoder_first_steps": 150, "encoder_steps": 50}
+mic_gan = {"capacity": 12, "warmup": 250, "every": 75, "encoder_first_steps": 150, "encoder_steps": 50}
 arguments = {
     "mic_gan": mic_gan | {"learning_rate": 1e-3},
     "sc_gan": {"capacity": 10, "every": 200},
@@ -36,7 +36,7 @@ for row, (name, own) in zip(axes, arguments.items(), strict=True):
     torch.manual_seed(0)
     z = {"z_dim": 16} if name != "mic_gan" else {}
     gan = getattr(recipes, name)(**(shared | z | own))
-    run = train(gan, x, steps=500, labels=classes if name in known else None, progress=False)
+    run = train(gan, x, steps=400, labels=classes if name in known else None, progress=False)
     active = run.partition.active.nonzero().flatten()
     c = active[torch.arange(10) % len(active)]
     for ax, image in zip(row, run.generate(c), strict=True):
