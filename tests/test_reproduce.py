@@ -19,18 +19,18 @@ ROOT = Path(__file__).parent.parent
 
 def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):
     out = tmp_path / "digits"
-    command = ["reproduce", "digits", "--methods", "kmeans-10,gm-gan-10", "--seeds", "2", "--budget", "4"]
+    command = ["reproduce", "digits", "--methods", "kmeans-10,sc-gan-10", "--seeds", "2", "--budget", "4"]
     assert main([*command, "--out", str(out), "--quiet"]) == 0
     shown = capsys.readouterr().out
-    assert "**kmeans-10** | 2 |" in shown and "**gm-gan-10** | 2 |" in shown and "sc-gan" not in shown
+    assert "**kmeans-10** | 2 |" in shown and "**sc-gan-10** | 2 |" in shown and "gm-gan" not in shown
     rows = json.loads((out / "study.json").read_text())["rows"]
     assert [(row["method"], row["seed"]) for row in rows] == [
-        (m, s) for m in ("gm-gan-10", "kmeans-10") for s in (0, 1)
+        (m, s) for m in ("sc-gan-10", "kmeans-10") for s in (0, 1)
     ]
     for row in rows:
         assert {"commit", "hardware", "threads", "torch", "date", "seconds", "steps", "scores"} <= row.keys()
         assert 0 < row["scores"]["nmi"] <= 1
-    assert (out / "gm-gan-10.png").exists() and (out / "table.md").read_text().strip() in shown
+    assert (out / "sc-gan-10.png").exists() and (out / "table.md").read_text().strip() in shown
 
     marked = out / "kmeans-10" / "1" / "row.json"
     marked.write_text(json.dumps(json.loads(marked.read_text()) | {"seconds": 12345.0}))
@@ -42,12 +42,12 @@ def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_scores(tmp_path):
     study = STUDIES["digits"]
-    whole = run_study(study, tmp_path / "whole", ["gm-gan-10"], [0], 4, progress=False)
-    run_study(study, tmp_path / "parts", ["gm-gan-10"], [0], 4, progress=False)
-    (tmp_path / "parts" / "gm-gan-10" / "0" / "row.json").unlink()
-    parts = run_study(study, tmp_path / "parts", ["gm-gan-10"], [0], 4, progress=False)
+    whole = run_study(study, tmp_path / "whole", ["sc-gan-10"], [0], 4, progress=False)
+    run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], 4, progress=False)
+    (tmp_path / "parts" / "sc-gan-10" / "0" / "row.json").unlink()
+    parts = run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], 4, progress=False)
     assert parts[0]["scores"] == whole[0]["scores"]
-    assert [row["method"] for row in finished(tmp_path / "parts")] == ["gm-gan-10"]
+    assert [row["method"] for row in finished(tmp_path / "parts")] == ["sc-gan-10"]
 
 
 def test_processes_find_what_one_finds(tmp_path):
