@@ -9,7 +9,7 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("plot_*.py"))
 
 
-SLOW = {"plot_03_swap_the_clusterer", "plot_11_every_recipe"}  # of a kind with plot_09, which runs in the fast tests
+SLOW = {"plot_03_swap_the_clusterer", "plot_09_a_new_variant", "plot_11_every_recipe"}  # they train several GANs
 RUNS = [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW)) for path in EXAMPLES]
 
 

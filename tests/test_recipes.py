@@ -41,7 +41,8 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize(
-    ("variant", "backbone"), [*((v, "mlp") for v in VARIANTS), *((v, "dcgan") for v in recipes.RECIPES)]
+    ("variant", "backbone"),
+    [*((v, "mlp") for v in VARIANTS), *((v, "dcgan") for v in ("mic_gan", "sc_gan", "gm_gan", "pac_gan"))],
 )
 def test_every_recipe_trains_resumes_exactly_and_samples_by_cluster(tmp_path, variant, backbone):
     name, arguments = VARIANTS[variant]

@@ -25,7 +25,7 @@ def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):
     assert "**kmeans-10** | 2 |" in shown and "**sc-gan-10** | 2 |" in shown and "gm-gan" not in shown
     rows = json.loads((out / "study.json").read_text())["rows"]
     assert [(row["method"], row["seed"]) for row in rows] == [
-        (m, s) for m in ("sc-gan-10", "kmeans-10") for s in (0, 1)
+        (m, s) for m in ("kmeans-10", "sc-gan-10") for s in (0, 1)
     ]
     for row in rows:
         assert {"commit", "hardware", "threads", "torch", "date", "seconds", "steps", "scores"} <= row.keys()
