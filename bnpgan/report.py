@@ -30,7 +30,7 @@ def pictures(run: Run, images: Tensor, out: Path) -> None:
         figure = plotting.cluster_grid(real, fake, titles)
     else:
         shown = min(len(images), 5000)
-        c = run.partition.sample(shown)
+        c = run.slots(shown)
         labels, points, made = run.partition.labels[:shown], images[:shown], run.generate(c)
         figure = plotting.cluster_scatter(
             [_plane(points[labels == k]) for k in heavy], [_plane(made[c == k]) for k in heavy], heavy

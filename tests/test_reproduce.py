@@ -45,6 +45,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_scores(tmp_path):
     whole = run_study(study, tmp_path / "whole", ["sc-gan-10"], [0], 4, progress=False)
     run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], 4, progress=False)
     (tmp_path / "parts" / "sc-gan-10" / "0" / "row.json").unlink()
+    with pytest.raises(ValueError, match="run of 4 steps, not 3"):
+        run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], 3, progress=False)
     parts = run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], 4, progress=False)
     assert parts[0]["scores"] == whole[0]["scores"]
     assert [row["method"] for row in finished(tmp_path / "parts")] == ["sc-gan-10"]

@@ -48,9 +48,10 @@ def add(commands: Any) -> None:
 
     command = commands.add_parser("sample", help="draw images from a run", formatter_class=Help)
     command.add_argument("directory", type=Path, help="a run")
-    command.add_argument("--cluster", type=int, help="of this slot only; by default slots by frequency")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--cluster", type=int, help="of this slot only; by default slots by frequency")
     between = "the path between two slots, or the square between four"
-    command.add_argument("--between", type=int, nargs="+", metavar="CLUSTER", help=between)
+    which.add_argument("--between", type=int, nargs="+", metavar="CLUSTER", help=between)
     command.add_argument("--scale", type=float, default=1.0, help="of the latent covariance: quality against diversity")
     command.add_argument("-n", type=int, help="how many, by default 64; on a path, or a side of a square, 8")
     command.add_argument("--seed", type=int, default=0, help="of the noise")
@@ -138,19 +139,19 @@ def _sample(options: argparse.Namespace) -> None:
         options.out or options.directory / f"sample{which}-seed{options.seed}.png", (".png", ".npy"), options.overwrite
     )
     torch.manual_seed(options.seed)
-    side = options.n or 8
+    n = options.n if options.n is not None else 64 if options.between is None else 8
     if options.between is None:
-        x = run.sample(options.n or 64, options.cluster, options.scale)
+        x = run.sample(n, options.cluster, options.scale)
     elif len(slots) == 2:
-        x = run.interpolate(slots[0], slots[1], side)
+        x = run.interpolate(slots[0], slots[1], n)
     elif len(slots) == 4:
-        x = run.interpolate_four(slots[0], slots[1], slots[2], slots[3], side).flatten(0, 1)
+        x = run.interpolate_four(slots[0], slots[1], slots[2], slots[3], n).flatten(0, 1)
     else:
         raise ValueError(f"--between takes two slots or four, got {len(slots)}: pass e.g. --between 3 5")
     if out.suffix == ".npy":
         np.save(out, x.numpy())
     elif x.ndim == 4:
-        plotting.save(plotting.images(report.drawable(x), columns=side if options.between else 8), out)
+        plotting.save(plotting.images(report.drawable(x), columns=n if options.between else 8), out)
     else:
         axes = Figure(figsize=(5, 5), layout="constrained").subplots()
         plotting.save(plotting.embedding(x, run.predict(x), axes), out)

@@ -52,7 +52,8 @@ def _reproduce(options: argparse.Namespace) -> None:
     )
     torch.manual_seed(0)
     reference, rows = study.reference(), finished(out)
-    command = f"bnpgan reproduce {study.name} --seeds {options.seeds} --budget {options.budget}"
+    chosen = f" --methods {options.methods}" if options.methods else ""
+    command = f"bnpgan reproduce {study.name}{chosen} --seeds {options.seeds} --budget {options.budget}"
     write_json(out / "study.json", {"command": command, "reference": reference, "rows": rows})
     table = f"{markdown(study, rows, reference)}\n\n{told(rows, command)}\n"
     (out / "table.md").write_text(table)

@@ -32,7 +32,7 @@ def plane(means: Tensor, std: float, unit: float) -> Callable[[Run, Tensor], Sco
 
     def score(run: Run, truth: Tensor) -> Scores:
         found = coverage(run.sample(SAMPLES) * unit, means, std)
-        # Weights that a generator with exact modes would have: clusters drawn by frequency, each to its points' modes.
+        # Clusters drawn by frequency, each with exact modes, have the weights of the data, however they are divided.
         learned = truth.bincount(minlength=len(means)) / len(truth)
         excess = torch.special.xlogy(learned, learned * len(means)).sum().item()
         floor = excess + (len(means) - 1) / (2 * SAMPLES)
@@ -61,7 +61,7 @@ def exact(sample: Callable[[int], tuple[Tensor, Tensor]], means: Tensor, std: fl
 
 
 def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
-    """The methods of SC-GAN's Table 1, all with the same networks, rates and steps, and what it reports of them."""
+    """The methods of SC-GAN's Table 1, with the same networks, rates and steps, and what it reports of them."""
     common: dict = {"dim": 2, "backbone": "mlp", "learning_rate": 2e-3}
 
     def made(recipe: Callable[..., MixtureGAN], **arguments: object) -> Callable[[int], MixtureGAN]:

@@ -88,11 +88,12 @@ def _one(name: str, method: str, seed: int, steps: int, out: str, device: str | 
     directory = Path(out) / method / str(seed)
     path = directory / "row.json"
     row: Row = {"study": name, "method": method, "seed": seed, "steps": steps}
-    if path.exists():
-        stored = read_json(path)
+    begun = directory / "config.json"  # of a run that was stopped, or has ended without its row
+    for stored in (read_json(file) for file in (path, begun) if file.exists()):
         if stored["steps"] != steps:
             raise ValueError(f"{directory} has a run of {stored['steps']} steps, not {steps}: name another --out")
-        return stored
+    if path.exists():
+        return read_json(path)
     x, truth = study.load()
     way = study.methods[method]
     start = time.perf_counter()
@@ -105,8 +106,8 @@ def _one(name: str, method: str, seed: int, steps: int, out: str, device: str | 
         torch.manual_seed(seed)
         gan = way.make(steps)
         x = x / study.unit
-        again = (directory / "config.json").exists()
-        run = train(gan, x, steps=steps, out=directory, seed=seed, device=device, resume=again, progress=False)
+        resume = begun.exists()
+        run = train(gan, x, steps=steps, out=directory, seed=seed, device=device, resume=resume, progress=False)
         seconds = run.history[-1]["seconds"]
         torch.manual_seed(seed)
         scores = study.score(run, truth)
