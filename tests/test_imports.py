@@ -12,8 +12,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "": set(),
     "grids": set(),
+    "compiled": set(),
     "priors": {"grids"},
-    "components": {"grids"},
+    "components": {"compiled", "grids"},
     "losses": set(),
     "metrics": set(),
     "data": set(),
@@ -21,7 +22,13 @@ ALLOWED = {
     "diagnostics": set(),
     "plotting": {"diagnostics", "partition"},  # for a type only
     "partition": {"components"},
-    "samplers": {"diagnostics", "partition", "components", "priors"},  # of priors the protocol only: see below
+    "samplers": {
+        "compiled",
+        "diagnostics",
+        "partition",
+        "components",
+        "priors",
+    },  # of priors the protocol only: see below
     "testing": {"components", "grids", "partition", "priors", "samplers"},
     "features": {"partition"},
     "mixture": {"features", "losses", "samplers"},
@@ -81,7 +88,7 @@ def test_samplers_take_priors_and_families_as_arguments():
     for path in (PACKAGE / "samplers").glob("*.py"):
         for part, name in imports(ast.parse(path.read_text())):
             assert part != "priors" or name == "Prior", path
-            interfaces = {"Component", "Components", "Stats", "squared_distances"}
+            interfaces = {"Component", "Components", "Stats", "categorical", "squared_distances"}
             pyro = {"Description", "described", "numbers_like"}  # these take a user's function as an argument
             assert part != "components" or name in interfaces | pyro, path
 

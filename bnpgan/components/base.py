@@ -103,12 +103,7 @@ class ExponentialFamily(ABC):
     def stats(self, x: Tensor, labels: Tensor, capacity: int) -> Any:
         """Statistics of the points ``(N, D)`` under labels ``(N,)`` in ``[0, capacity)``."""
         members, log_weights = self.resolve(x)
-        start, sums = 0, x.new_zeros(capacity, 0)
-        for phi in self._features(x, members[0]):
-            sums = sums if start else phi.new_zeros(capacity, phi.shape[1])
-            sums.index_add_(0, labels[start : start + len(phi)], phi)
-            start += len(phi)
-        return self._best(members, log_weights, sums)
+        return self._best(members, log_weights, self._sums(x, labels, capacity, members[0]))
 
     def soft_stats(self, x: Tensor, responsibilities: Tensor) -> Any:
         """Statistics of the points ``(N, D)``, each in slot ``k`` with weight ``responsibilities[:, k]``."""
@@ -151,6 +146,15 @@ class ExponentialFamily(ABC):
     @abstractmethod
     def log_marginal(self, stats: Any) -> Tensor:
         """Log marginal likelihoods ``(K,)`` of the points in each slot; 0 for an empty one."""
+
+    def _sums(self, x: Tensor, labels: Tensor, capacity: int, prior: Any) -> Tensor:
+        """Sums ``(K, F)`` of the features of the points with each label."""
+        start, sums = 0, x.new_zeros(capacity, 0)
+        for phi in self._features(x, prior):
+            sums = sums if start else phi.new_zeros(capacity, phi.shape[1])
+            sums.index_add_(0, labels[start : start + len(phi)], phi)
+            start += len(phi)
+        return sums
 
     @abstractmethod
     def _features(self, x: Tensor, prior: Any) -> Iterator[Tensor]: ...

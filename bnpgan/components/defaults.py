@@ -1,6 +1,8 @@
 """What the hyper-parameters of Gaussian families are where they are left ``None``: one rule for all of them."""
 
 import math
+import weakref
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ nothing, clusters of real data, which are no Gaussians, are cut in pieces, the m
 def set_mean(mean: Tensor | None, x: Tensor) -> Tensor:
     """The prior mean ``(D,)``: that of the points ``(N, D)`` where it is ``None``."""
     D = x.shape[1]
-    mean = x.mean(0) if mean is None else torch.as_tensor(mean, dtype=x.dtype, device=x.device)
+    mean = data_mean(x) if mean is None else torch.as_tensor(mean, dtype=x.dtype, device=x.device)
     if mean.shape != (D,) or not mean.isfinite().all():
         raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
     return mean
@@ -31,10 +33,32 @@ def set_nu(nu: float | None, least: float, more: float) -> float:
     return nu
 
 
+def remembered(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The same function of points ``(N, D)``, computed once while they are the same tensor, as in a chain."""
+    last: tuple[weakref.ref, int, Tensor] | None = None
+
+    def of_points(x: Tensor) -> Tensor:
+        nonlocal last
+        if x.is_inference():
+            return function(x)
+        if last is None or last[0]() is not x or last[1] != x._version:
+            last = weakref.ref(x), x._version, function(x)
+        return last[2]
+
+    return of_points
+
+
+@remembered
+def data_mean(x: Tensor) -> Tensor:
+    """The mean ``(D,)`` of the points."""
+    return x.mean(0)
+
+
+@remembered
 def data_covariance(x: Tensor) -> Tensor:
     """The covariance ``(D, D)`` of the points, drawn towards its mean eigenvalue with weight D / (N + D)."""
     if (x == x[:1]).all():
         raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
-    (N, D), centred = x.shape, x - x.mean(0)
+    (N, D), centred = x.shape, x - data_mean(x)
     covariance, share = centred.T @ centred / N, D / (N + D)
     return (1 - share) * covariance + share * covariance.trace() / D * torch.eye(D, dtype=x.dtype, device=x.device)

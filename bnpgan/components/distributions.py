@@ -1,21 +1,16 @@
-r"""Batches of concrete distributions: what a partition knows about its clusters.
-
-With :math:`\tilde x = [1, x]` each quadratic form :math:`\tilde x^T M \tilde x` is a dot product with the features
-:math:`\phi(x) = (\tilde x_i \tilde x_j)_{i \le j}`, so that the densities of all points under all components are one
-matrix product, and sufficient statistics are sums of :math:`\phi`.
-"""
+"""Batches of concrete distributions: what a partition knows about its clusters."""
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Self
 
 import torch
 from torch import Tensor
 
-CHUNK = 2**22  # numbers held at once in quadratic features
+from bnpgan.components.quadratic import categorical, draw, gaussian_weights, log_densities
+
+CHUNK = 2**20  # log-densities held at once
 
 
 class Components(ABC):
@@ -30,6 +25,11 @@ class Components(ABC):
     @abstractmethod
     def sample(self, slots: Tensor) -> Tensor:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
+
+    def draw(self, x: Tensor, log_weights: Tensor) -> Tensor:
+        r"""A slot ``(N,)`` for each point ``(N, D)``, :math:`p(k) \propto w_k \, p(x \mid \theta_k)`."""
+        rows = max(1, CHUNK // len(log_weights))
+        return torch.cat([categorical(log_weights + self.log_prob(chunk)) for chunk in x.split(rows)])
 
     @abstractmethod
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
@@ -66,8 +66,16 @@ class Gaussians(Components):
         # The quadratic form cancels when x is far from 0 and narrow: work around the middle of the points.
         x = x.to(self.mean.dtype)
         middle = x.detach().mean(0)
-        weights = gaussian_weights(self.mean - middle, self.covariance).T
-        return torch.cat([phi @ weights for phi in quadratic(x - middle)])
+        return log_densities(x - middle, gaussian_weights(self.mean - middle, self.covariance))
+
+    def draw(self, x: Tensor, log_weights: Tensor) -> Tensor:
+        r"""A slot ``(N,)`` for each point ``(N, D)``, :math:`p(k) \propto w_k \, p(x \mid \theta_k)`.
+
+        In single precision, around the middle of the mixture and in units of its covariance; where its rounding could
+        have changed the slot, in double precision.
+        """
+        uniform = torch.rand(len(x), dtype=self.mean.dtype, device=x.device)
+        return draw(x, self.mean, self.covariance, log_weights, uniform)
 
     def sample(self, slots: Tensor) -> Tensor:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
@@ -168,46 +176,3 @@ def squared_distances(x: Tensor, means: Tensor) -> Tensor:
     middle = means.mean(0)
     x, means = x - middle, means - middle
     return torch.addmm((x**2).sum(1, keepdim=True) + (means**2).sum(1), x, means.T, alpha=-2).clamp_(min=0)
-
-
-def gaussian_weights(mean: Tensor, covariance: Tensor) -> Tensor:
-    r"""Weights ``(K, F)`` of the quadratic features in the log-densities of Gaussians ``(K, D)``, ``(K, D, D)``."""
-    D = mean.shape[1]
-    factor = torch.linalg.cholesky(covariance)
-    precision = torch.cholesky_inverse(factor)
-    pull = (precision @ mean[..., None]).squeeze(-1)
-    form = precision.new_empty(len(mean), D + 1, D + 1)
-    form[:, 1:, 1:] = precision
-    form[:, 1:, 0] = form[:, 0, 1:] = -pull
-    log_det = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    form[:, 0, 0] = (pull * mean).sum(-1) + log_det + D * math.log(2 * math.pi)
-    return -0.5 * form_weights(form)
-
-
-def form_weights(form: Tensor) -> Tensor:
-    r"""Weights ``(K, F)`` of the quadratic features in :math:`\tilde x^T M_k \tilde x`, M ``(K, D + 1, D + 1)``."""
-    rows, columns = triangle(form.shape[1], form.device)
-    return form[:, rows, columns] * twice(form.shape[1], form.device)
-
-
-@cache
-def triangle(size: int, device: torch.device) -> Tensor:
-    """Rows and columns ``(2, size (size + 1) / 2)`` of an upper triangle, in the order of the quadratic features."""
-    return torch.triu_indices(size, size, device=device)
-
-
-@cache
-def twice(size: int, device: torch.device) -> Tensor:
-    """1 on the diagonal and 2 above it, ``(size (size + 1) / 2,)``."""
-    rows, columns = triangle(size, device)
-    return torch.where(rows == columns, 1.0, 2.0)
-
-
-def quadratic(x: Tensor) -> Iterator[Tensor]:
-    """Features phi(x) = (x~_i x~_j, i <= j), x~ = [1, x], in chunks of rows: ``(n, (D + 1) (D + 2) / 2)``."""
-    D = x.shape[1]
-    rows = max(1, CHUNK // ((D + 1) * (D + 2) // 2))
-    for chunk in x.split(rows):
-        yield torch.cat(
-            [torch.ones_like(chunk[:, :1]), chunk, *(chunk[:, i:] * chunk[:, i : i + 1] for i in range(D))], 1
-        )

@@ -1,8 +1,21 @@
-"""Draws from inverse Wishart laws."""
+"""The Normal-Inverse-Wishart law: its normaliser, and draws of the covariance."""
+
+import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.distributions import Chi2
+
+
+class Hyperparameters(NamedTuple):
+    """Every value set: ``mean`` ``(D,)``, ``scale`` ``(D, D)`` times ``factor``, ``kappa``, ``nu``, ``factor``."""
+
+    mean: Tensor
+    scale: Tensor
+    kappa: float
+    nu: float
+    factor: float
 
 
 def inverse_wishart_factor(nu: Tensor, psi: Tensor) -> Tensor:
@@ -19,3 +32,45 @@ def inverse_wishart_factor(nu: Tensor, psi: Tensor) -> Tensor:
     bartlett += torch.diag_embed(Chi2(nu[:, None] - torch.arange(D, device=nu.device)).sample().sqrt())
     inverse = torch.linalg.solve_triangular(bartlett, torch.eye(D).to(psi).expand(K, D, D), upper=False)
     return torch.linalg.cholesky(psi) @ inverse.mT
+
+
+def log_ratio(prior: Hyperparameters, n: Tensor) -> Tensor:
+    r""":math:`a(n)` ``(...)`` of the log predictive after n points, see ``NormalInverseWishart.log_predictive``."""
+    D, kappa, nu = len(prior.mean), prior.kappa + n, prior.nu + n
+    gammas = torch.lgamma((nu + 1) / 2) - torch.lgamma((nu + 1 - D) / 2)
+    kappas = 0.5 * (nu + 1 - D) * (kappa + 1).log() - 0.5 * (nu - D) * kappa.log()
+    return gammas + kappas - 0.5 * D * math.log(math.pi)
+
+
+def log_marginal(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:
+    """Log marginal likelihood ``(...)`` of n points whose sums make a matrix of that log-determinant."""
+    before = normaliser(prior, 0 * n, math.log(prior.kappa) + torch.logdet(prior.scale))
+    return normaliser(prior, n, log_det) - before - 0.5 * len(prior.scale) * math.log(math.pi) * n
+
+
+def prior_matrix(prior: Hyperparameters) -> Tensor:
+    r""":math:`\tilde\Psi` ``(D + 1, D + 1)`` of an empty slot."""
+    return torch.block_diag(prior.scale.new_full((1, 1), prior.kappa), prior.scale)
+
+
+def cholesky(matrix: Tensor, prior: Hyperparameters) -> Tensor:
+    """Cholesky factors ``(..., D + 1, D + 1)``; raises a ``ValueError`` where a matrix has lost its digits."""
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if failed.any():
+        raise ValueError(too_far(prior))
+    return factor
+
+
+def too_far(prior: Hyperparameters) -> str:
+    """What is wrong where the sums of a slot have lost their digits."""
+    scale = float(prior.scale[0, 0])
+    return f"x holds points too far from the others for a scale like {scale:g}: drop the outliers or pass a larger one"
+
+
+def normaliser(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:
+    r"""The log normaliser ``(...)`` after n points, less what cancels in ratios.
+
+    It uses :math:`\log |\Psi_n| = \log |\tilde\Psi_n| - \log \kappa_n`.
+    """
+    D, nu, log_kappa = len(prior.scale), prior.nu + n, (prior.kappa + n).log()
+    return torch.mvlgamma(nu / 2, D) - 0.5 * nu * (log_det - log_kappa) - 0.5 * D * log_kappa

@@ -4,26 +4,24 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from bnpgan.components.base import ExponentialFamily, FamilyStats
 from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, set_mean, set_nu
-from bnpgan.components.distributions import Gaussians, form_weights, gaussian_weights, quadratic, triangle
-from bnpgan.components.inverse_wishart import inverse_wishart_factor
+from bnpgan.components.distributions import Gaussians
+from bnpgan.components.inverse_wishart import (
+    Hyperparameters,
+    cholesky,
+    inverse_wishart_factor,
+    log_marginal,
+    log_ratio,
+    prior_matrix,
+    too_far,
+)
+from bnpgan.components.quadratic import feature_sums, form_weights, gaussian_weights, quadratic, triangle
 from bnpgan.grids import Grid, as_grid, check_positive
-
-
-class Hyperparameters(NamedTuple):
-    """Every value set: ``mean`` ``(D,)``, ``scale`` ``(D, D)`` times ``factor``, ``kappa``, ``nu``, ``factor``."""
-
-    mean: Tensor
-    scale: Tensor
-    kappa: float
-    nu: float
-    factor: float
 
 
 @dataclass(eq=False)
@@ -32,17 +30,27 @@ class NormalInverseWishartStats(FamilyStats):
 
     ``matrix`` is :math:`\tilde\Psi_k = diag(\kappa, \Psi) + \sum_i \tilde x_i \tilde x_i^T` with
     :math:`\tilde x = [1, x - m_0]`; its Schur complement is :math:`\Psi_n`, its corner :math:`\kappa_n`.
-    ``factor`` is its Cholesky factor when it was made. What follows from that is computed when first asked for, and
-    kept by rank-one updates. ``constant`` is the part of the log predictive without x.
+    What follows from it is computed when first asked for, and all but ``factor`` is kept by rank-one updates.
+    ``constant`` is the part of the log predictive without x.
     """
 
     matrix: Tensor
-    factor: Tensor
+
+    @cached_property
+    def factor(self) -> Tensor:
+        """Cholesky factors ``(K, D + 1, D + 1)`` of ``matrix`` when this is first asked for."""
+        return cholesky(self.matrix, self.prior)
 
     @cached_property
     def inverse(self) -> Tensor:
         """Inverses ``(K, D + 1, D + 1)`` of ``matrix``."""
         return torch.cholesky_inverse(self.factor)
+
+    @cached_property
+    def inverse_factor(self) -> Tensor:
+        """Inverses ``(K, D + 1, D + 1)`` of ``factor``."""
+        eye = torch.eye(self.factor.shape[-1]).to(self.factor)
+        return torch.linalg.solve_triangular(self.factor, eye, upper=False).contiguous()
 
     @cached_property
     def log_det(self) -> Tensor:
@@ -52,8 +60,7 @@ class NormalInverseWishartStats(FamilyStats):
     @cached_property
     def constant(self) -> Tensor:
         """``(K,)``."""
-        more, D = _normaliser(self.prior, self.n + 1, self.log_det), len(self.prior.mean)
-        return more - _normaliser(self.prior, self.n, self.log_det) - 0.5 * D * math.log(math.pi)
+        return log_ratio(self.prior, self.n) - 0.5 * self.log_det
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,23 +145,38 @@ class NormalInverseWishart(ExponentialFamily):
     def add_(self, stats: NormalInverseWishartStats, k: int, x: Tensor, sign: int = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it): rank-one updates, O(D^2)."""
         x = torch.cat([x.new_ones(1), x - stats.prior.mean])
+        inverse, log_det, constant = stats.inverse, stats.log_det, stats.constant  # as they were before
         stats.n[k] += sign
         stats.matrix[k].addr_(x, x, alpha=sign)
         if stats.n[k] == 0:  # exactly the prior again, whatever rounding the points have left behind
-            stats.matrix[k] = _prior_matrix(stats.prior)
-        v = stats.inverse[k] @ x
+            stats.matrix[k] = prior_matrix(stats.prior)
+        v = inverse[k] @ x
         gain = 1 + sign * float(x @ v)
         if gain > 1e-3 and stats.n[k] > 0:
-            stats.inverse[k].addr_(v, v, alpha=-sign / gain)
-            stats.log_det[k] += math.log(gain)
+            inverse[k].addr_(v, v, alpha=-sign / gain)
+            log_det[k] += math.log(gain)
         else:  # or an outlier leaves: the difference has lost its digits, so start again from the sum
-            factor = _factor(stats.matrix[k], stats.prior)
-            stats.inverse[k] = torch.cholesky_inverse(factor)
-            stats.log_det[k] = 2 * factor.diagonal().log().sum()
-        D, kappa, nu = len(x) - 1, stats.prior.kappa + float(stats.n[k]), stats.prior.nu + float(stats.n[k])
-        gammas = math.lgamma((nu + 1) / 2) - math.lgamma((nu + 1 - D) / 2)
-        kappas = 0.5 * (nu + 1 - D) * math.log(kappa + 1) - 0.5 * (nu - D) * math.log(kappa)
-        stats.constant[k] = gammas + kappas - 0.5 * D * math.log(math.pi) - 0.5 * stats.log_det[k]
+            factor = cholesky(stats.matrix[k], stats.prior)
+            inverse[k] = torch.cholesky_inverse(factor)
+            log_det[k] = 2 * factor.diagonal().log().sum()
+        constant[k] = log_ratio(stats.prior, stats.n[k]) - 0.5 * log_det[k]
+
+    def seat_(self, stats: NormalInverseWishartStats, x: Tensor, labels: Tensor, *urn: Tensor) -> None:
+        """Seat points ``(n, D)`` one after another in place, as :class:`~bnpgan.samplers.CRPGibbs` does, compiled.
+
+        Args:
+            stats: of the slots before; they are left as they were after the last point.
+            x: ``(n, D)``.
+            labels: ``(n,)``, -1 where one has no seat yet.
+            urn: a number in (0, 1) for each point, ``(n,)``, and what the prior's ``log_urn`` gives.
+        """
+        from bnpgan.components.seating import seat  # numba takes half a second to import
+
+        prior, y = stats.prior, torch.cat([x.new_ones(len(x), 1), x - stats.prior.mean], 1)
+        law = prior_matrix(prior), log_ratio(prior, torch.arange(len(urn[1])))
+        state = (y, labels, stats.n, stats.matrix, stats.inverse_factor, stats.log_det, *law, *urn)
+        if not seat(0.5 * (prior.nu + 1), *(part.numpy() for part in state)):
+            raise ValueError(too_far(prior))
 
     def log_marginal(self, stats: NormalInverseWishartStats) -> Tensor:
         r"""Log marginal likelihoods ``(K,)``; 0 for an empty slot.
@@ -162,23 +184,26 @@ class NormalInverseWishart(ExponentialFamily):
         .. math:: \log p(x_{1..n}) = -\tfrac{nD}{2} \log \pi + \log \frac{\Gamma_D(\nu_n / 2)}{\Gamma_D(\nu / 2)}
             + \tfrac{\nu}{2} \log |\Psi| - \tfrac{\nu_n}{2} \log |\Psi_n| + \tfrac{D}{2} \log \frac{\kappa}{\kappa_n}
         """
-        return _log_marginal(stats.prior, stats.n, stats.log_det)
+        return log_marginal(stats.prior, stats.n, stats.log_det)
 
     def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
         n, D = sums[:, 0], len(members[0].mean)
-        matrices = _matrices(sums, D) + torch.stack([_prior_matrix(prior) for prior in members])[:, None]
-        log_det = 2 * _factor(matrices, members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return torch.stack([_log_marginal(prior, n, after) for prior, after in zip(members, log_det, strict=True)])
+        matrices = _matrices(sums, D) + torch.stack([prior_matrix(prior) for prior in members])[:, None]
+        log_det = 2 * cholesky(matrices, members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return torch.stack([log_marginal(prior, n, after) for prior, after in zip(members, log_det, strict=True)])
 
     def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
         return quadratic(x - prior.mean)
+
+    def _sums(self, x: Tensor, labels: Tensor, capacity: int, prior: Hyperparameters) -> Tensor:
+        return feature_sums(x, prior.mean, labels, capacity)
 
     def _choose(
         self, members: list[Hyperparameters], log_posterior: Tensor, sums: Tensor, g: int
     ) -> NormalInverseWishartStats:
         prior, D = members[g], len(members[g].mean)
-        n, matrix = sums[:, 0].clone(), _matrices(sums, D) + _prior_matrix(prior)
-        return NormalInverseWishartStats(n, prior, members, log_posterior, sums, matrix, _factor(matrix, prior))
+        n, matrix = sums[:, 0].clone(), _matrices(sums, D) + prior_matrix(prior)
+        return NormalInverseWishartStats(n, prior, members, log_posterior, sums, matrix)
 
     def log_predictive(self, stats: NormalInverseWishartStats, x: Tensor) -> Tensor:
         r"""Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: a Student t, as the ratio of two marginals.
@@ -215,32 +240,6 @@ def _matrices(sums: Tensor, D: int) -> Tensor:
     matrix[:, rows, columns] = sums
     matrix[:, columns, rows] = sums
     return matrix
-
-
-def _log_marginal(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:
-    before = _normaliser(prior, 0 * n, math.log(prior.kappa) + torch.logdet(prior.scale))
-    return _normaliser(prior, n, log_det) - before - 0.5 * len(prior.scale) * math.log(math.pi) * n
-
-
-def _prior_matrix(prior: Hyperparameters) -> Tensor:
-    return torch.block_diag(prior.scale.new_full((1, 1), prior.kappa), prior.scale)
-
-
-def _factor(matrix: Tensor, prior: Hyperparameters) -> Tensor:
-    factor, failed = torch.linalg.cholesky_ex(matrix)
-    if failed.any():
-        raise ValueError(
-            f"x holds points too far from the others for a scale like {float(prior.scale[0, 0]):g}: "
-            "drop the outliers or pass a larger scale"
-        )
-    return factor
-
-
-def _normaliser(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:
-    # The log normaliser of a Normal-Inverse-Wishart after n points, less what cancels in ratios;
-    # log |Psi_n| = log |matrix| - log kappa_n.
-    D, nu, log_kappa = len(prior.scale), prior.nu + n, (prior.kappa + n).log()
-    return torch.mvlgamma(nu / 2, D) - 0.5 * nu * (log_det - log_kappa) - 0.5 * D * log_kappa
 
 
 def _posterior(stats: NormalInverseWishartStats) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -28,6 +28,20 @@ class Prior(Protocol):
         """Log-probability ``(C,)`` that the next point takes each slot; empty slots share the new-cluster mass."""
         ...
 
+    def log_urn(self, sizes: Tensor, totals: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
+        """What the predictive is made of, up to a factor for each total, for loops over points.
+
+        Args:
+            sizes: points in a cluster, ``(S,)``.
+            totals: points in all, ``(T,)``.
+            capacity: the number of slots ``C``.
+
+        Returns:
+            The log-weights ``(S,)`` of clusters of those sizes, and ``(T, C + 1)`` of a new cluster when there are 0,
+            ..., C; ``(1, C + 1)`` where the totals do not matter.
+        """
+        ...
+
     def log_eppf(self, counts: Tensor) -> Tensor:
         """Log exchangeable partition probability ``(...)`` of partitions with the block sizes ``(..., C)``."""
         ...
@@ -53,7 +67,7 @@ class Family(ABC):
     """A family of priors, mixed over the grids of its hyper-parameters.
 
     Its laws are written for all members at once: counts ``(..., 1, C)`` and hyper-parameters ``(G, 1)``, in the order
-    of ``_hyper``, give ``(..., G)`` (the predictive: ``(G, C)``).
+    of ``_hyper``, give ``(..., G)``.
     """
 
     @property
@@ -77,10 +91,20 @@ class Family(ABC):
 
     def log_predictive(self, counts: Tensor) -> Tensor:
         """Log-probability ``(C,)`` of each slot for the next point; empty slots share that of a new cluster."""
-        each = self._log_predictive(counts.to(torch.float64), self._columns(counts))
+        n, used = counts.to(torch.float64), (counts > 0).sum()
+        old, new = self._log_urn(n, n.sum()[None], used[None], len(n), self._columns(counts))
+        old, new = old.masked_fill(counts == 0, -torch.inf), new[:, 0]
+        each = torch.where(counts > 0, old, new - (len(n) - used).log())
+        each = each - torch.logaddexp(old.logsumexp(1, keepdim=True), new)
         if len(each) == 1:
             return each[0]
         return (self._posterior(counts, ordered=False).log_softmax(-1)[:, None] + each).logsumexp(0)
+
+    def log_urn(self, sizes: Tensor, totals: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
+        """What the predictive is made of; hyper-parameters must be numbers, as after ``draw``."""
+        used = torch.arange(capacity + 1, device=sizes.device)
+        old, new = self._log_urn(sizes.to(torch.float64), totals.to(torch.float64), used, capacity, self._columns(used))
+        return old[0], new[0]
 
     def log_eppf(self, counts: Tensor) -> Tensor:
         """Log exchangeable partition probability ``(...)`` of the block sizes ``(..., C)`` that are not zero."""
@@ -99,7 +123,10 @@ class Family(ABC):
         """The hyper-parameters by name, in the order in which the laws take them."""
 
     @abstractmethod
-    def _log_predictive(self, n: Tensor, hyper: list[Tensor]) -> Tensor: ...
+    def _log_urn(
+        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Log-weights ``(G, S)`` of clusters, and ``(G, T or 1, U)`` of a new one beside ``used`` ``(U,)``."""
 
     @abstractmethod
     def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor: ...

@@ -57,9 +57,11 @@ class FiniteDirichlet(Exchangeable):
     def _hyper(self) -> dict[str, float | Grid]:
         return {"concentration": self.concentration}
 
-    def _log_predictive(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
-        (alpha,) = hyper
-        return (n + alpha / len(n)).log() - (n.sum() + alpha).log()
+    def _log_urn(
+        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        share = hyper[0] / capacity
+        return (sizes + share).log(), (share * (capacity - used)).log()[:, None]
 
     def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
         return self._log_marginal(n, hyper) + _log_namings(n)
@@ -131,14 +133,13 @@ class MixtureOfFiniteMixtures(Exchangeable):
         terms = log_p + falling + torch.lgamma(gamma * M) - torch.lgamma(gamma * M + total)
         return terms.masked_fill(used > M, -torch.inf)
 
-    def _log_predictive(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
+    def _log_urn(
+        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         (gamma,) = hyper
-        occupied = n > 0
-        total, used = n.sum() + 1, occupied.sum()
-        v, more = (self._log_v(total, K, gamma).logsumexp(-1, keepdim=True) for K in (used, used + 1))
-        old = (n + gamma).log() + v
-        p = torch.where(occupied, old, gamma.log() + more - (len(n) - used).log())
-        return p - self._log_v(total - 1, used, gamma).logsumexp(-1, keepdim=True)
+        total, used = totals[:, None, None] + 1, used[:, None]
+        one, more = (self._log_v(total, K, gamma).logsumexp(-1) for K in (used, used + 1))  # (T, U, G)
+        return (sizes + gamma).log(), (gamma[:, 0].log() + more - one).permute(2, 0, 1)
 
     def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
         (gamma,) = hyper

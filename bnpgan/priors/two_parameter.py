@@ -95,12 +95,11 @@ class TwoParameter(Family):
     def _hyper(self) -> dict[str, float | Grid]:
         return {"concentration": self.concentration, "discount": self.discount}
 
-    def _log_predictive(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
+    def _log_urn(
+        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
         alpha, d = hyper
-        occupied = n > 0
-        used = occupied.sum()
-        new = (alpha + d * used) / (len(n) - used)
-        return torch.where(occupied, n - d, new).log() - (n.sum() + alpha).log()
+        return (sizes - d).log(), (alpha + d * used).log()[:, None]
 
     def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
         alpha, d = hyper

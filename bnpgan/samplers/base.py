@@ -98,9 +98,13 @@ class Sampler(Clusterer):
 
     @final
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
-        """Take ``sweeps`` steps from ``labels`` (``init`` where there are none) and partition by the last labels."""
+        """Take ``sweeps`` steps from ``labels`` (``init`` where there are none) and partition by the last labels.
+
+        Where it takes long a terminal shows a progress bar.
+        """
+        x = check_points(x).to(torch.float64)  # once, and not in every step
         labels = self.init(x) if labels is None else labels
-        for _ in range(self.sweeps):
+        for _ in tqdm(range(self.sweeps), desc=type(self).__name__, delay=5, leave=False, disable=None, unit="sweep"):
             labels = self.step(x, labels)
         return self.partition(x, labels)
 
@@ -153,7 +157,7 @@ class Sampler(Clusterer):
             (torch.Size([2, 5, 80]), ['clusters', 'log_joint', 'factor'])
         """
         check_run(n, burn_in, thin, seeds)
-        x, began = check_points(x), time.perf_counter()
+        x, began = check_points(x).to(torch.float64), time.perf_counter()
         draws = torch.empty(len(seeds), n, len(x), dtype=torch.int64, device=x.device)
         rows: list[dict[str, float]] = []
         devices = [x.device] if x.is_cuda else []
@@ -215,8 +219,7 @@ def log_prior_of_slots(prior: Prior, labels: Tensor, capacity: int) -> Tensor:
     return prior.log_eppf(counts) + torch.lgamma(empty + 1) - torch.lgamma(empty.new_tensor(capacity + 1.0))
 
 
-def categorical(logits: Tensor) -> Tensor:
-    """One draw ``(N,)`` from each row of unnormalised log-probabilities ``(N, K)``, by inversion."""
-    cumulative = logits.softmax(1).cumsum(1)
-    u = torch.rand(len(logits), 1, dtype=logits.dtype, device=logits.device) * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, u, right=True).squeeze(1)
+def invert(weights: Tensor, uniform: Tensor) -> Tensor:
+    """The slots ``(N,)`` at which weights ``(N, K)``, summed slot after slot, exceed shares ``(N,)`` of their sum."""
+    cumulative = weights.cumsum(1)
+    return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True).squeeze(1)

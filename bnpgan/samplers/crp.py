@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from bnpgan.components.base import Component
+from bnpgan.components.base import Component, Stats
 from bnpgan.partition import check_labels, check_points
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_state, log_prior_of_slots
+from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_state, invert, log_prior_of_slots
 
 __all__ = ["CRPGibbs", "Seating"]
+
+ROWS = 256  # points that the compiled loop seats at once in ``init``
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +106,10 @@ class CRPGibbs(Sampler):
         """
         x = check_points(x).to(torch.float64)
         labels = _nobody(x) if labels is None else check_labels(labels, self.capacity, len(x), x.device)
-        now = labels.cpu().clone()
+        now, points = labels.cpu().clone(), x.cpu()
         return (
             Seating(i, log_p.softmax(0).to(x.device), k, now.to(x.device, copy=True))
-            for i, log_p, k in self._seat(x.cpu(), now)
+            for i, log_p, k in self._seat(points, now, self._start(points, now))
         )
 
     def log_prior(self, labels: Tensor) -> Tensor:
@@ -114,29 +117,58 @@ class CRPGibbs(Sampler):
         return log_prior_of_slots(self.prior, labels, self.capacity)
 
     def _sweep(self, x: Tensor, labels: Tensor) -> Tensor:
-        now = labels.cpu().clone()
-        for _ in self._seat(x.cpu(), now):
-            pass
+        now, points = labels.cpu().clone(), x.cpu()
+        start = self._start(points, now)
+        if "seat_" in vars(type(self.component)):  # not of a subclass, whose changes it would not heed
+            self._seat_compiled(points, now, start)
+        else:
+            for _ in self._seat(points, now, start):
+                pass
         return now.to(x.device)
 
-    def _seat(self, x: Tensor, labels: Tensor) -> Iterator[tuple[int, Tensor, int]]:
+    def _start(self, x: Tensor, labels: Tensor) -> "_Start":
+        if (labels >= 0).all():
+            prior, stats = self.draw(x, labels)
+        else:
+            stats = self.component.draw(self.component.soft_stats(x, x.new_zeros(1, 1).expand(len(x), self.capacity)))
+            prior = self.prior.draw(stats.n)
+        return _Start(prior, stats, stats.n.long(), torch.rand(len(x), dtype=x.dtype))
+
+    def _seat(self, x: Tensor, labels: Tensor, start: "_Start") -> Iterator[tuple[int, Tensor, int]]:
         # Seats each point in place; yields it, the log-weights of the slots and the one drawn.
-        seated = labels >= 0
-        one_hot = torch.zeros(len(x), self.capacity, dtype=x.dtype)
-        one_hot[seated, labels[seated]] = 1
-        counts = one_hot.sum(0).long()
-        prior, stats = self.prior.draw(counts), self.component.draw(self.component.soft_stats(x, one_hot))
-        gumbel = -torch.empty_like(one_hot).exponential_().log()  # argmax(log p + gumbel) is a draw from p
+        prior, stats, counts, uniform = start
         for i, k in enumerate(labels.tolist()):
             if k >= 0:
                 counts[k] -= 1
                 self.component.add_(stats, k, x[i], sign=-1)
             log_p = prior.log_predictive(counts) + self.component.log_predictive(stats, x[i])
-            k = int((log_p + gumbel[i]).argmax())
+            k = int(invert(log_p.softmax(0)[None], uniform[i : i + 1]))
             counts[k] += 1
             self.component.add_(stats, k, x[i])
             labels[i] = k
             yield i, log_p, k
+
+    def _seat_compiled(self, x: Tensor, labels: Tensor, start: "_Start") -> None:
+        prior, stats, counts, uniform = start
+        N, sizes = len(x), torch.arange(len(x) + 1)
+        # As many points have a seat while one is moved: N - 1 in a sweep, at the start as many as came before it.
+        totals = sizes[N - 1 : N] if counts.any() else sizes[:N]
+        log_old, log_new = prior.log_urn(sizes, totals[:2], self.capacity)
+        alike = len(log_new) == 1
+        rows = N if alike else ROWS
+        for first in range(0, N, rows):
+            part = slice(first, first + rows)
+            if not alike:
+                _, log_new = prior.log_urn(sizes[:1], totals[part], self.capacity)
+            self.component.seat_(stats, x[part], labels[part], uniform[part], log_old, log_new)  # type: ignore[attr-defined]
+
+
+class _Start(NamedTuple):
+    # What a sweep begins with: hyper-parameters drawn, and a number in (0, 1) for each point.
+    prior: Prior
+    stats: Stats
+    counts: Tensor
+    uniform: Tensor
 
 
 def _nobody(x: Tensor) -> Tensor:

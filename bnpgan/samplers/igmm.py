@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,6 +12,8 @@ from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of
 from bnpgan.samplers.kmeans import seeded_labels
 
 __all__ = ["IGMM"]
+
+CHUNK = 2**20  # densities held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,27 +66,21 @@ class IGMM(Sampler):
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw all components given the labels, then move the points ``(N,)`` one at a time given those."""
+        from bnpgan.compiled import reseat  # numba takes half a second to import
+
         x, labels = check_state(x, labels, self.capacity)
         prior, stats = self.draw(x, labels)
-        log_density = self.component.posterior_sample(stats).log_prob(x)
-        density = (log_density - log_density.amax(1, keepdim=True)).exp().cpu().numpy()
-        uniform = torch.rand(len(x), dtype=torch.float64).numpy()
-        counts = torch.bincount(labels, minlength=self.capacity).cpu()
-        moved = labels.cpu().numpy().copy()
-        weights: dict[int, np.ndarray] = {}  # by the slot that the point left; valid until a point moves
-        for i, k in enumerate(moved.tolist()):
-            if k not in weights:
-                counts[k] -= 1
-                weights[k] = prior.log_predictive(counts).exp().numpy()
-                counts[k] += 1
-            cumulative = (weights[k] * density[i]).cumsum()
-            new = int(cumulative.searchsorted(uniform[i] * cumulative[-1], side="right"))
-            if new != k:
-                moved[i] = new
-                counts[k] -= 1
-                counts[new] += 1
-                weights.clear()
-        return torch.from_numpy(moved).to(x.device)
+        components = self.component.posterior_sample(stats)
+        moved, counts = labels.cpu().clone(), torch.bincount(labels, minlength=self.capacity).cpu()
+        sizes = torch.arange(len(x))
+        log_old, log_new = prior.log_urn(sizes, sizes[-1:], self.capacity)
+        for rows in sizes.split(max(1, CHUNK // self.capacity)):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            density = components.log_prob(x[part]).softmax(1).cpu()  # up to a factor for each point
+            uniform = torch.rand(len(rows), dtype=torch.float64)
+            state = [tensor.numpy() for tensor in (density, moved[part], uniform, counts)]
+            reseat(*state, log_old.exp().numpy(), log_new[0].exp().numpy())
+        return moved.to(x.device)
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log EPPF(z) + \log (C - K)! / C!`, ``()``."""

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component, Stats
+from bnpgan.components.quadratic import categorical
 from bnpgan.partition import check_points
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, categorical, check_chain, check_state, log_prior_of_slots
+from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
 from bnpgan.samplers.kmeans import seeded_labels
 
 __all__ = ["SliceSampler"]
@@ -127,7 +128,8 @@ class SliceSampler(Sampler):
         # Where there are many clusters all but a few are small, and only the few lowest slices have to look at them:
         # half of the points at a time, from the highest slice.
         while len(rest):
-            size = len(rest) if len(rest) * len(masses) <= CHUNK else (len(rest) + 1) // 2
+            most = max(1, CHUNK // len(masses))
+            size = len(rest) if len(rest) <= most else min(most, (len(rest) + 1) // 2)
             rows, rest = rest[:size], rest[size:]
             above = by_mass[: int((masses >= slices[rows[-1]]).sum())]
             logits = components.permute(above).log_prob(x[rows])

@@ -9,7 +9,7 @@ from torch import Tensor
 from bnpgan.components.base import Component
 from bnpgan.partition import check_labels, check_points
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, categorical, check_chain, check_state
+from bnpgan.samplers.base import Sampler, check_chain, check_state
 from bnpgan.samplers.kmeans import seeded_labels
 
 __all__ = ["StickBreaking"]
@@ -67,7 +67,7 @@ class StickBreaking(Sampler):
         x, labels = check_state(x, labels, self.capacity)
         prior, stats = self.draw(x, labels)
         log_weights = prior.sample_log_weights(torch.bincount(labels, minlength=self.capacity))
-        return categorical(log_weights + self.component.posterior_sample(stats).log_prob(x))
+        return self.component.posterior_sample(stats).draw(x, log_weights)
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log E[\prod_k w_k^{n_k}]` under the truncated weights, ``()``."""

@@ -53,7 +53,7 @@ def planted_errors(sampler: Sampler, x: Tensor | None = None) -> dict[str, Sampl
             errors[error] = rebuild(sampler, **{name: make() for name, make in parts.items()})
 
     discount, sticks = hasattr(prior, "discount"), "sample_log_weights" in calls["prior"]
-    plant("new-cluster mass not shared", "log_predictive" in calls["prior"], prior=lambda: _unshared(prior))
+    plant("new-cluster mass not shared", "_log_urn" in calls["prior"], prior=lambda: _unshared(prior))
     plant("discount forgotten", bool(getattr(prior, "discount", 0)), prior=lambda: _without_discount(prior))
     plant("learned prior not conditioned", bool(prior.learned), prior=lambda: _unconditioned_prior(prior))
     plant("later slots ignored", sticks and discount, prior=lambda: broken(prior, sample_log_weights=_forgetful))
@@ -137,7 +137,7 @@ def _calls(sampler: Sampler, x: Tensor) -> dict[str, set[str]]:
     # Which methods of its parts a sampler calls in a step.
     calls: dict[str, set[str]] = {"prior": set(), "component": set()}
     watch = {
-        "prior": (sampler.prior, ("log_predictive", "sample_log_weights")),
+        "prior": (sampler.prior, ("_log_urn", "sample_log_weights")),
         "component": (sampler.component, ("log_predictive", "posterior_sample", "add_")),
     }
 
@@ -159,11 +159,11 @@ def _calls(sampler: Sampler, x: Tensor) -> dict[str, set[str]]:
 
 
 def _unshared(prior: Any) -> Any:
-    def log_predictive(self: Any, counts: Tensor) -> Tensor:
-        empty = counts == 0
-        return type(prior).log_predictive(self, counts) + torch.where(empty, empty.sum().log(), 0.0)
+    def log_urn(self: Any, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]) -> Any:
+        old, new = type(prior)._log_urn(self, sizes, totals, used, capacity, hyper)
+        return old, new + (capacity - used).log()
 
-    return broken(prior, log_predictive=log_predictive)
+    return broken(prior, _log_urn=log_urn)
 
 
 def _without_discount(prior: Any) -> Any:

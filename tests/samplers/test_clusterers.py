@@ -28,8 +28,9 @@ from bnpgan.samplers import (
     RandomLabels,
     SliceSampler,
     StickBreaking,
+    kmeans,
 )
-from bnpgan.samplers.kmeans import kmeans_plus_plus
+from bnpgan.samplers.kmeans import Points, kmeans_plus_plus
 
 N, C = 24, 6
 MARKED = torch.arange(N) % 3  # slots 3, 4 and 5 are empty
@@ -363,6 +364,12 @@ def blobs(n: int = 300, k: int = 12) -> tuple[Tensor, Tensor]:
     return 4 * torch.randn(k, 2, dtype=torch.float64)[modes] + 0.7 * torch.randn(n, 2, dtype=torch.float64), modes
 
 
+def grid(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    modes = torch.arange(450) % 9
+    middles = 20 * torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0))
+    return (middles[modes] + torch.randn(450, 2)).to(dtype), modes
+
+
 def inertia(x: Tensor, p: Partition) -> float:
     return float(((x - p.components.mean[p.labels]) ** 2).sum())
 
@@ -371,6 +378,52 @@ def test_kmeans_is_as_good_as_scikit_learn():
     x, _ = blobs()
     reference = SklearnKMeans(12, n_init=10, random_state=0).fit(x.numpy()).inertia_
     assert inertia(x, KMeans(12).fit(x)) < 1.01 * reference
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_kmeans_is_as_good_as_scikit_learn_on_average(dtype):
+    """Overlapping clusters with many local optima: 12 fits of 3 restarts each; standard errors are near 0.3 %."""
+    torch.manual_seed(0)
+    x = (torch.randn(30, 3)[torch.arange(1_500) % 30] + 0.3 * torch.randn(1_500, 3)).to(dtype)
+    reference = [SklearnKMeans(30, n_init=3, random_state=seed).fit(x.numpy()).inertia_ for seed in range(12)]
+    ours = [inertia(x, KMeans(30, restarts=3).fit(x)) for _ in range(12)]
+    assert sum(ours) < 1.015 * sum(reference)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_kmeans_finds_modes_wherever_they_are(dtype, offset):
+    x, modes = grid(dtype)
+    p = KMeans(9).fit(x + offset)
+    assert p.components.mean.dtype == dtype
+    assert torch.equal(p.labels[:9][modes], p.labels)
+    assert len(p.labels[:9].unique()) == 9
+
+
+def test_kmeans_by_blocks_of_rows_is_the_same(monkeypatch):
+    x = torch.randn(120, 3, dtype=torch.float64)
+    means = Points(x)[torch.arange(20)]
+    nearest = torch.cdist(x - x.mean(0), means).argmin(1)
+    widest = []
+    step, addmm = Points.step, torch.addmm
+    monkeypatch.setattr(torch, "addmm", lambda *args, **options: widest.append(addmm(*args, **options)) or widest[-1])
+    for numbers in (2**17, 64, 1):  # all rows at once, three, one
+        monkeypatch.setitem(kmeans.BLOCK, "cpu", 8 * numbers)
+        monkeypatch.setattr(kmeans, "LARGE", 8 * numbers)  # of 64 and 1: no centred copy, and restarts one by one
+        widest.clear()
+        labels, moved = step(Points(x), means)
+        assert torch.equal(labels, nearest)
+        torch.testing.assert_close(moved, torch.stack([(x - x.mean(0))[nearest == k].mean(0) for k in range(20)]))
+        assert max(out.numel() for out in widest) <= max(numbers, 20)
+        assert KMeans(20, restarts=2, iterations=3).fit(x).counts.min() > 0
+        assert max(out.numel() for out in widest) <= max(numbers, 2 * 20)
+
+
+def test_kmeans_follows_an_outlier_and_still_tells_near_points_apart():
+    """Next to the outlier the matrix product takes all others for copies of one point."""
+    x = torch.cat([torch.tensor([[1e6, 1e6]]), torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0))])
+    assert len(kmeans_plus_plus(x, 10)) == 10
+    assert KMeans(2).fit(x).counts.tolist() in ([1, 9], [9, 1])
 
 
 def test_kmeans_is_at_rest():
@@ -412,6 +465,22 @@ def test_seeds_are_distinct_points_and_fewer_where_there_are_fewer(dtype):
     for k in (1, 3, 5, 9):
         seeds = kmeans_plus_plus(x, k)
         assert len(x[seeds].unique(dim=0)) == len(seeds) == min(k, 5)
+
+
+def test_seeds_are_drawn_by_squared_distance():
+    """Two seeds, the second the better of two candidates: its law by enumeration; no two candidates are as good."""
+    x = torch.tensor([[0.0], [1.0], [1.5], [3.0], [8.0]], dtype=torch.float64)
+    seeds = Points(x).seeds(2, 60_000)
+    square = (x - x.T) ** 2
+    for first in range(5):
+        p = square[first] / square[first].sum()
+        left = torch.minimum(square[first], square).sum(1)
+        a, b = torch.cartesian_prod(torch.arange(5), torch.arange(5)).T
+        better = torch.where(left[b] < left[a], b, a)
+        expected = torch.zeros(5, dtype=torch.float64).index_add_(0, better, p[a] * p[b])
+        second = seeds[seeds[:, 0] == first, 1]
+        share = torch.bincount(second, minlength=5) / len(second)
+        assert (share - expected).abs().max() < 0.023  # 5 standard errors of 12,000 draws
 
 
 def test_seeds_prefer_far_points():
