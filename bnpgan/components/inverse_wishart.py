@@ -42,10 +42,15 @@ def log_ratio(prior: Hyperparameters, n: Tensor) -> Tensor:
     return gammas + kappas - 0.5 * D * math.log(math.pi)
 
 
-def log_marginal(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:
-    """Log marginal likelihood ``(...)`` of n points whose sums make a matrix of that log-determinant."""
-    before = normaliser(prior, 0 * n, math.log(prior.kappa) + torch.logdet(prior.scale))
-    return normaliser(prior, n, log_det) - before - 0.5 * len(prior.scale) * math.log(math.pi) * n
+def log_marginal(members: list[Hyperparameters], n: Tensor, log_det: Tensor) -> Tensor:
+    """Log marginal likelihoods ``(G, K)`` of n points ``(K,)``, whose matrices have the log-determinants ``(G, K)``.
+
+    The members differ in their scale alone.
+    """
+    prior, zero = members[0], n.new_zeros(1)
+    start = math.log(prior.kappa) + torch.stack([member.scale for member in members]).logdet()[:, None]
+    ratio = normaliser(prior, n, log_det) - normaliser(prior, zero, start)
+    return ratio - 0.5 * len(prior.scale) * math.log(math.pi) * n
 
 
 def prior_matrix(prior: Hyperparameters) -> Tensor:

@@ -184,13 +184,13 @@ class NormalInverseWishart(ExponentialFamily):
         .. math:: \log p(x_{1..n}) = -\tfrac{nD}{2} \log \pi + \log \frac{\Gamma_D(\nu_n / 2)}{\Gamma_D(\nu / 2)}
             + \tfrac{\nu}{2} \log |\Psi| - \tfrac{\nu_n}{2} \log |\Psi_n| + \tfrac{D}{2} \log \frac{\kappa}{\kappa_n}
         """
-        return log_marginal(stats.prior, stats.n, stats.log_det)
+        return log_marginal([stats.prior], stats.n, stats.log_det[None])[0]
 
     def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
         n, D = sums[:, 0], len(members[0].mean)
         matrices = _matrices(sums, D) + torch.stack([prior_matrix(prior) for prior in members])[:, None]
         log_det = 2 * cholesky(matrices, members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return torch.stack([log_marginal(prior, n, after) for prior, after in zip(members, log_det, strict=True)])
+        return log_marginal(members, n, log_det)
 
     def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
         return quadratic(x - prior.mean)

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component
-from bnpgan.partition import check_points
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
-from bnpgan.samplers.kmeans import seeded_labels
+from bnpgan.samplers.starts import starting_labels
 
 __all__ = ["IGMM"]
 
@@ -61,8 +60,8 @@ class IGMM(Sampler):
         check_chain(self)
 
     def init(self, x: Tensor) -> Tensor:
-        """Labels ``(N,)`` by the nearest k-means++ seed."""
-        return seeded_labels(check_points(x).to(torch.float64), self.capacity)
+        """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, and merges."""
+        return starting_labels(x, self.prior, self.component, self.capacity)
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw all components given the labels, then move the points ``(N,)`` one at a time given those."""

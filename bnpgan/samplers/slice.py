@@ -9,10 +9,9 @@ from torch import Tensor
 
 from bnpgan.components.base import Component, Stats
 from bnpgan.components.quadratic import categorical
-from bnpgan.partition import check_points
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
-from bnpgan.samplers.kmeans import seeded_labels
+from bnpgan.samplers.starts import starting_labels
 
 __all__ = ["SliceSampler"]
 
@@ -90,8 +89,8 @@ class SliceSampler(Sampler):
             )
 
     def init(self, x: Tensor) -> Tensor:
-        """Labels ``(N,)`` by the nearest k-means++ seed: from one cluster a blocked sweep does not find its way."""
-        return seeded_labels(check_points(x).to(torch.float64), self.capacity)
+        """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, and merges."""
+        return starting_labels(x, self.prior, self.component, self.capacity)
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw masses, slices and parameters given the labels, then all labels ``(N,)`` given those."""

@@ -1,0 +1,96 @@
+"""Where chains that move all points at once start: from one cluster they do not find their way."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bnpgan.components.base import Component
+from bnpgan.components.distributions import squared_distances
+from bnpgan.partition import check_points
+from bnpgan.priors import Prior
+from bnpgan.samplers.kmeans import seeded_labels
+
+ROUNDS = 10  # in which points follow the clusters, before clusters are merged
+ENOUGH = 400  # points to a slot, in these
+NEAR = 8  # other clusters with which one is compared
+
+
+def starting_labels(x: Tensor, prior: Prior, component: Component, capacity: int) -> Tensor:
+    r"""Labels ``(N,)`` near a mode of the posterior, the largest cluster in slot 0 and so on.
+
+    From the cells of ``capacity`` k-means++ seeds, points go to the cluster under which they are likeliest, ten times
+    (a subset of them, where there are many); then two clusters are merged while that makes the labels likelier,
+    :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, the best two first, and all points go where they are likeliest
+    again, twice. A family without marginal likelihoods in closed form starts from the cells.
+
+    Args:
+        x: points ``(N, D)``.
+        prior: the law of the partition, :math:`p(z)`.
+        component: the family, with the marginal likelihood :math:`m`.
+        capacity: the number of slots.
+
+    Raises:
+        ValueError: if points are not valid.
+    """
+    x = check_points(x).to(torch.float64)
+    labels = seeded_labels(x, capacity)
+    if not hasattr(component, "with_sums"):
+        return labels
+    some = torch.arange(len(x), device=x.device)
+    if len(x) > ENOUGH * capacity:
+        some = torch.randperm(len(x), device=x.device)[: ENOUGH * capacity]
+    few, follow = x[some], labels[some]
+    for _ in range(ROUNDS):
+        follow = _likeliest(few, component, few, follow, capacity)
+    labels = _likeliest(x, component, few, follow, capacity)
+    for _ in range(2):
+        labels = _merged(x, labels, prior, component, capacity)
+        labels = _likeliest(x, component, x, labels, capacity)
+    return torch.bincount(labels, minlength=capacity).argsort(descending=True, stable=True).argsort()[labels]
+
+
+def _likeliest(y: Tensor, component: Component, x: Tensor, labels: Tensor, capacity: int) -> Tensor:
+    # The slots of points ``y`` under the clusters of the points ``x``.
+    stats = component.stats(x, labels, capacity)
+    log_weights, components = (stats.n / len(x)).log(), component.posterior_mean(stats)
+    return torch.cat([components.assign(rows, log_weights) for rows in y.split(2**15)])
+
+
+def _merged(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: int) -> Tensor:
+    stats, counts = component.stats(x, labels, capacity), torch.bincount(labels, minlength=capacity)
+    sums, slots = stats.sums.clone(), torch.arange(capacity, device=x.device)
+
+    def gain(i: Tensor, j: Tensor) -> Tensor:
+        rows, merged = torch.arange(len(i), device=x.device), counts.repeat(len(i), 1)
+        merged[rows, i], merged[rows, j] = counts[i] + counts[j], 0
+        apart, both = (component.log_marginal(component.with_sums(stats, part)) for part in (sums, sums[i] + sums[j]))
+        return both - apart[i] - apart[j] + prior.log_eppf(merged) - prior.log_eppf(counts)
+
+    gains = sums.new_full((capacity, capacity), -torch.inf)
+    i, j = _neighbours(x, labels, counts)
+    gains[i, j] = gain(i, j) if len(i) else 0.0
+    while float(gains.max()) > 0:
+        first, second = divmod(int(gains.argmax()), capacity)
+        sums[first] += sums[second]
+        counts[first] += counts[second]
+        sums[second], counts[second] = 0, 0
+        slots[slots == second] = first
+        # Whatever was near to either is near to both together.
+        near = (gains[[first, second]] > -torch.inf).any(0) | (gains[:, [first, second]] > -torch.inf).any(1)
+        gains[[first, second]], gains[:, [first, second]] = -torch.inf, -torch.inf
+        others = (near & (counts > 0) & (slots != first)).nonzero().flatten()
+        if len(others):
+            gains[first, others] = gain(torch.full_like(others, first), others)
+    return slots[labels]
+
+
+def _neighbours(x: Tensor, labels: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    # Pairs of clusters, each with those whose means are nearest in units of the data.
+    used = counts.nonzero().flatten()
+    means = x.new_zeros(len(counts), x.shape[1]).index_add_(0, labels, x)[used] / counts[used, None]
+    width = x.std(0, correction=0)
+    means = means / torch.where(width > 0, width, 1.0)
+    distances = squared_distances(means, means).fill_diagonal_(torch.inf)
+    near = distances.argsort(1)[:, : min(NEAR, len(used) - 1)]
+    return used.repeat_interleave(near.shape[1]), used[near.flatten()]
