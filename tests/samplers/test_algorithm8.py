@@ -117,7 +117,7 @@ def test_law_with_few_slots_and_a_learned_concentration():
 def test_sampler_draws_from_the_exact_posterior_of_six_points_at_length(prior, D, auxiliaries):
     x = points(D, 6)
     sampler = build(prior, niw(D), capacity=7, auxiliaries=auxiliaries)
-    exact, draws = law(prior, x), run_chains(sampler, x, chains=40, burn_in=40, sweeps=200)
+    exact, draws = law(prior, x), run_chains(sampler, x, chains=40, burn_in=40, sweeps=100)
     distance, noise = exact.total_variation(draws)
     assert exact.p_value(draws) > LEVEL
     assert distance < 2 * noise
