@@ -86,12 +86,11 @@ def choose_rows(logits, offset, uniform, tolerance, slots, doubt):
         doubt: ``(n,)``, written.
     """
     n, C = logits.shape
-    row, likely, weights = np.empty(C, dtype=logits.dtype), np.empty(C, dtype=np.int64), np.empty(C)
-    shift = offset.astype(logits.dtype)
+    row, likely, weights = np.empty(C), np.empty(C, dtype=np.int64), np.empty(C)
     for i in range(n):
-        largest = logits[i, 0] + shift[0]
+        largest = logits[i, 0] + offset[0]
         for k in range(C):
-            row[k] = logits[i, k] + shift[k]
+            row[k] = logits[i, k] + offset[k]
             largest = max(largest, row[k])
         least = largest - (NEGLIGIBLE if tolerance[i] == 0 else UNSEEN)
         found, total = 0, 0.0

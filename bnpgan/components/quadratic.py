@@ -25,8 +25,9 @@ def quadratic(x: Tensor) -> Iterator[Tensor]:
 
 def log_densities(x: Tensor, weights: Tensor) -> Tensor:
     """The products ``(N, K)`` of the features of the points ``(N, D)`` with weights ``(K, F)``."""
-    if x.requires_grad or weights.requires_grad:
-        return torch.cat([phi @ weights.T for phi in quadratic(x)])
+    if x.requires_grad or weights.requires_grad:  # a buffer knows no gradients
+        (first, second), y = triangle(x.shape[1] + 1, x.device), torch.cat([torch.ones_like(x[:, :1]), x], 1)
+        return torch.cat([(part[:, first] * part[:, second]) @ weights.T for part in y.split(_rows(x, len(weights)))])
     found, buffer, start = x.new_empty(len(x), len(weights)), None, 0
     for chunk in x.split(_rows(x, len(weights))):
         buffer = _features(chunk, buffer)
@@ -39,7 +40,7 @@ def feature_sums(x: Tensor, mean: Tensor, labels: Tensor, capacity: int) -> Tens
     """Sums ``(K, F)`` of the features of ``x - mean`` over the points ``(N, D)`` with each label ``(N,)``."""
     D, start = x.shape[1], 0
     first, second = triangle(D + 1, x.device)
-    if x.is_cuda or len(x) < 16 * capacity:
+    if x.device.type != "cpu" or len(x) < 16 * capacity:
         slots, sums = torch.arange(capacity, device=x.device)[:, None], x.new_zeros(capacity, len(first))
         for chunk in x.split(_rows(x, capacity)):
             mine = (labels[start : start + len(chunk)] == slots).to(x.dtype)
@@ -79,7 +80,7 @@ def draw(x: Tensor, mean: Tensor, covariance: Tensor, log_weights: Tensor, unifo
     total = (share[:, :, None] * covariance).sum(0) + (share * apart).T @ apart
     unit = torch.linalg.inv(torch.linalg.cholesky(total)).T  # in these units the mixture has the covariance 1
     weights = gaussian_weights(apart @ unit, unit.T @ covariance @ unit)
-    offset = weights[:, 0] + log_weights.clamp(min=-1e30)  # added in double precision
+    offset = weights[:, 0] + log_weights.clamp(min=-1e30)  # added to the products in double precision
     weights[:, 0] = 0
     bound = _error(weights, x.shape[1])
 
@@ -108,9 +109,7 @@ def draw(x: Tensor, mean: Tensor, covariance: Tensor, log_weights: Tensor, unifo
 def categorical(logits: Tensor) -> Tensor:
     """One draw ``(N,)`` from each row of unnormalised log-probabilities ``(N, K)``."""
     uniform = torch.rand(len(logits), dtype=torch.float64, device=logits.device)
-    return choose_each(
-        logits, uniform, torch.zeros_like(uniform), torch.zeros_like(uniform[:1]).expand(logits.shape[1])
-    )[0]
+    return choose_each(logits, uniform, torch.zeros_like(uniform), uniform.new_zeros(logits.shape[1]))[0]
 
 
 def choose_each(logits: Tensor, uniform: Tensor, tolerance: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +121,7 @@ def choose_each(logits: Tensor, uniform: Tensor, tolerance: Tensor, offset: Tens
         tolerance: ``(N,)``, by how much the summed shares may be wrong.
         offset: ``(K,)``, to be added to each row.
     """
-    if logits.is_cuda:
+    if logits.device.type != "cpu":
         return invert(logits, uniform, tolerance, offset)
     from bnpgan.compiled import choose_rows  # numba takes half a second to import
 
@@ -188,7 +187,7 @@ def _error(weights: Tensor, D: int) -> Callable[[Tensor], Tensor]:
 def _rows(x: Tensor, K: int) -> int:
     # Points in a chunk, for their features and for K numbers of each.
     D = x.shape[1]
-    return max(1, (HELD if x.is_cuda else CACHED) // max((D + 1) * (D + 2) // 2, K))
+    return max(1, (CACHED if x.device.type == "cpu" else HELD) // max((D + 1) * (D + 2) // 2, K))
 
 
 def _features(x: Tensor, buffer: Tensor | None) -> Tensor:
@@ -196,7 +195,7 @@ def _features(x: Tensor, buffer: Tensor | None) -> Tensor:
     n, P = len(x), x.shape[1] + 1
     if buffer is None or buffer.shape[1] != n:
         buffer = x.new_empty(P * (P + 1) // 2, n)
-    if not x.is_cuda:
+    if x.device.type == "cpu":
         from bnpgan.compiled import products
 
         products(x.numpy(), buffer.numpy())

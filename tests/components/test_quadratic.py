@@ -93,3 +93,9 @@ def test_choice_by_device_is_the_same(monkeypatch):
     assert torch.equal(slots, there)
     assert torch.equal(doubt, unsure)
     assert 0 < doubt.sum() < 100
+
+
+def test_log_densities_have_gradients():
+    x, gaussians, _ = mixture(N=5, D=3, K=2)
+    assert torch.autograd.gradcheck(gaussians.log_prob, x.requires_grad_())
+    torch.testing.assert_close(gaussians.log_prob(x), gaussians.log_prob(x.detach()))
