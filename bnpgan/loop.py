@@ -22,6 +22,7 @@ from bnpgan.run import Run, embed
 __all__ = ["TRAIN", "Training", "own_randomness"]
 
 TRAIN, SUBSET, CLUSTER, FOLLOW = range(1, 5)  # the purposes that draw from streams of their own
+UNCHECKED = 1000  # steps whose losses are held, at most, before the device is asked whether they were finite
 
 
 class Training:
@@ -37,6 +38,9 @@ class Training:
         self.averaged = copy.deepcopy(self.maker).requires_grad_(False)
         self.average = get_ema_multi_avg_fn(s.average)
         self.pairs = list(self.averaged.parameters()), list(self.maker.parameters())
+        both = zip(self.averaged.modules(), self.maker.modules(), strict=True)
+        # Not the buffers themselves: a module may put another tensor in the place of one.
+        self.buffered = [(kept, new) for kept, new in both if list(new.buffers(recurse=False))]
         self.judge = [p for p in gan.discriminator.parameters() if p.requires_grad]
         made = [
             {"params": [p for p in part.parameters() if p.requires_grad], "lr": rate or s.generator_rate}
@@ -57,8 +61,7 @@ class Training:
         self.last_good = "no checkpoint was written"
         self.history: list[dict[str, Any]] = []
         self.seconds = {"all": 0.0, "clustering": 0.0}
-        self.losses = torch.zeros(2, device=device)
-        self.broken = torch.full((), -1, device=device)  # the first step whose loss was not finite
+        self.losses: list[Tensor] = []  # of D and of G, of the last step and all that were not checked
 
     def advance(self) -> None:
         """One step of training, after a new partition where the schedule wants one."""
@@ -67,6 +70,8 @@ class Training:
         if s.clusters_at(self.step):
             self.check()
             self.recluster()
+        elif len(self.losses) > 2 * UNCHECKED:
+            self.check()
         for name, rates in self.rates.items():
             for group, rate in zip(self.optimizers[name].param_groups, rates, strict=True):
                 group["lr"] = rate * s.rate_at(self.step)
@@ -86,10 +91,10 @@ class Training:
             p.requires_grad_(True)
 
         self.average(*self.pairs, None)
-        for kept, new in zip(self.averaged.buffers(), self.maker.buffers(), strict=True):
-            kept.copy_(new)
-        self.losses = torch.stack([loss_d.detach(), loss_g.detach()])
-        self.broken = torch.where((self.broken < 0) & ~self.losses.isfinite().all(), self.step, self.broken)
+        for module, of in self.buffered:
+            for kept, new in zip(module.buffers(recurse=False), of.buffers(recurse=False), strict=True):
+                kept.copy_(new)
+        self.losses += [loss_d.detach(), loss_g.detach()]
         self.step += 1
         self.seconds["all"] += time.perf_counter() - start
 
@@ -158,16 +163,20 @@ class Training:
         self.seconds["clustering"] += time.perf_counter() - start
 
     def check(self) -> None:
-        """Raise a ``ValueError`` if a loss has not been finite."""
-        if int(self.broken) >= 0:
+        """Raise a ``ValueError`` if a loss has not been finite; until it is called no step waits for the device."""
+        if not self.losses:
+            return
+        finite = torch.stack(self.losses).isfinite().view(-1, 2).all(1).tolist()
+        if not all(finite):
             raise ValueError(
-                f"the loss is not finite at step {int(self.broken)}; {self.last_good}: "
+                f"the loss is not finite at step {self.step - len(finite) + finite.index(False)}; {self.last_good}: "
                 "lower the learning rates or raise the weight of the penalty"
             )
+        self.losses = self.losses[-2:]
 
     def measure(self) -> dict[str, Any]:
         """A row of the history: losses of the last step, clusters, and time so far."""
-        loss_d, loss_g = self.losses.tolist()
+        loss_d, loss_g = (float(loss) for loss in self.losses[-2:])
         clusters = 0 if self.partition is None else large_clusters(self.partition.labels)
         row = {"step": self.step, "loss_d": loss_d, "loss_g": loss_g, "clusters": clusters, "kept": self.reported}
         row |= {"seconds": self.seconds["all"], "clustering_seconds": self.seconds["clustering"]}

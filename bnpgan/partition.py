@@ -217,7 +217,8 @@ def check_points(x: Tensor) -> Tensor:
     if not len(x):
         raise ValueError("x holds no points: pass at least one row")
     x = x if x.is_floating_point() else x.to(torch.float64)
-    largest = float(x.detach().abs().amax())
+    least, most = torch.stack(x.detach().aminmax()).tolist()
+    largest = max(-least, most)
     if not math.isfinite(largest):
         row = int((~x.isfinite()).any(1).nonzero()[0])
         raise ValueError(f"x must be finite, got {x[row].tolist()[:4]} in row {row}: drop or repair such rows")

@@ -139,4 +139,10 @@ class Run:
 def embed(features: Features, gan: Networks, images: Tensor) -> Tensor:
     """Features ``(N, D)`` of all images ``(N, ...)``, a thousand at a time."""
     with torch.no_grad():
-        return torch.cat([features(gan, part) for part in images.split(1024)])
+        first, *rest = images.split(1024)
+        y = features(gan, first)
+        points = y.new_empty(len(images), *y.shape[1:])  # in place of all parts beside their concatenation
+        points[: len(first)] = y
+        for i, part in enumerate(rest, 1):
+            points[1024 * i : 1024 * i + len(part)] = features(gan, part)
+    return points

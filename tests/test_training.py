@@ -12,7 +12,7 @@ import small
 import torch
 from safetensors.torch import load_file
 
-from bnpgan import recipes
+from bnpgan import loop, recipes
 from bnpgan.features import Identity
 from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.losses import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
@@ -313,7 +313,39 @@ def test_the_dial_scales_the_noise():
         run.sample(3, scale=-1.0)
 
 
+class Counting(torch.nn.Module):
+    """A generator that puts a new tensor in the place of its buffer."""
+
+    def __init__(self, generator):
+        super().__init__()
+        self.inner = generator
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, z, c):
+        self.calls = self.calls + 1
+        return self.inner(z, c)
+
+
+def test_averaged_weights_come_with_the_buffers_as_they_are():
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x)
+    training = Training(replace(gan, generator=Counting(gan.generator)), x, 0)
+    for _ in range(3):
+        training.advance()
+    for kept, new in zip(training.averaged.buffers(), training.maker.buffers(), strict=True):
+        assert torch.equal(kept, new)
+
+
 # What is refused.
+
+
+def test_losses_are_checked_now_and_then_where_nothing_else_asks(monkeypatch):
+    monkeypatch.setattr(loop, "UNCHECKED", 3)
+    x, _ = small.points()
+    gan = small.gan("mic_gan", x, loss=Exploding())
+    gan = replace(gan, schedule=replace(gan.schedule, warmup=5, every=None))
+    with pytest.raises(ValueError, match="not finite at step 5"):
+        steps_of(gan, x, 20)
 
 
 def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(tmp_path):

@@ -167,8 +167,11 @@ class Centroids(Components):
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The slot ``(N,)`` of the nearest mean among those with a weight."""
-        distance = squared_distances(x.to(self.mean.dtype), self.mean)
-        return distance.masked_fill(log_weights == -math.inf, math.inf).argmin(1)
+        middle = self.mean.mean(0)
+        means = self.mean - middle
+        squares = (means**2).sum(1).masked_fill(log_weights == -math.inf, math.inf)
+        blocks = x.to(self.mean.dtype).split(1024)  # small enough to stay in the cache between the passes over it
+        return torch.cat([torch.addmm(squares, block - middle, means.T, alpha=-2).argmin(1) for block in blocks])
 
 
 def squared_distances(x: Tensor, means: Tensor) -> Tensor:
