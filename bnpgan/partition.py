@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.components.distributions import Centroids, Components
 
 __all__ = ["Partition", "Projection"]
@@ -98,13 +99,13 @@ class Partition:
         """
         x = check_points(x)
         labels = check_labels(labels, capacity, len(x), x.device)
-        counts = torch.bincount(labels, minlength=capacity).to(x.dtype)
-        sums = x.new_zeros(capacity, x.shape[1]).index_add_(0, labels, x)
-        mean = torch.where(counts[:, None] > 0, sums / counts[:, None], x.mean(0))
-        variance = ((x - mean[labels]) ** 2).mean()
+        counts = ranks.counts(labels, capacity).to(x.dtype)
+        sums = ranks.all_sum(x.new_zeros(capacity, x.shape[1]).index_add_(0, labels, x))
+        mean = torch.where(counts[:, None] > 0, sums / counts[:, None], ranks.mean(x))
+        variance = ranks.mean(((x - mean[labels]) ** 2).flatten())
         # Points that all sit on their centroids have no spread: any positive variance then names the same clusters.
         variance = torch.where(variance > 0, variance, torch.finfo(x.dtype).eps)
-        return cls(labels, (counts / len(x)).log(), Centroids(mean, variance.expand(capacity).clone()))
+        return cls(labels, (counts / ranks.number(x)).log(), Centroids(mean, variance.expand(capacity).clone()))
 
     @property
     def capacity(self) -> int:

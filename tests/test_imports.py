@@ -12,22 +12,24 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "": set(),
     "grids": set(),
+    "ranks": set(),
     "compiled": set(),
     "priors": {"grids"},
-    "components": {"compiled", "grids"},
+    "components": {"compiled", "grids", "ranks"},
     "losses": set(),
     "metrics": set(),
     "data": set(),
     "models": set(),
     "diagnostics": set(),
     "plotting": {"diagnostics", "partition"},  # for a type only
-    "partition": {"components"},
+    "partition": {"components", "ranks"},
     "samplers": {
         "compiled",
         "diagnostics",
         "partition",
         "components",
         "priors",
+        "ranks",
     },  # of priors the protocol only: see below
     "testing": {"components", "grids", "partition", "priors", "samplers"},
     "features": {"partition"},

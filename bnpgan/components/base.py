@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.components.distributions import Components
 from bnpgan.grids import learned
 
@@ -103,7 +104,7 @@ class ExponentialFamily(ABC):
     def stats(self, x: Tensor, labels: Tensor, capacity: int) -> Any:
         """Statistics of the points ``(N, D)`` under labels ``(N,)`` in ``[0, capacity)``."""
         members, log_weights = self.resolve(x)
-        return self._best(members, log_weights, self._sums(x, labels, capacity, members[0]))
+        return self._best(members, log_weights, ranks.all_sum(self._sums(x, labels, capacity, members[0])))
 
     def soft_stats(self, x: Tensor, responsibilities: Tensor) -> Any:
         """Statistics of the points ``(N, D)``, each in slot ``k`` with weight ``responsibilities[:, k]``."""
@@ -112,7 +113,7 @@ class ExponentialFamily(ABC):
         for phi in self._features(x, members[0]):
             parts.append(responsibilities[start : start + len(phi)].T @ phi)
             start += len(phi)
-        return self._best(members, log_weights, torch.stack(parts).sum(0))
+        return self._best(members, log_weights, ranks.all_sum(torch.stack(parts).sum(0)))
 
     def draw(self, stats: Any) -> Any:
         """The same statistics with learned hyper-parameters drawn given all slots."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.grids import Grid
 
 SHARES = Grid(torch.logspace(-5, 0, 16, dtype=torch.float64))
@@ -34,16 +35,19 @@ def set_nu(nu: float | None, least: float, more: float) -> float:
 
 
 def remembered(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The same function of points ``(N, D)``, computed once while they are the same tensor, as in a chain."""
-    last: tuple[weakref.ref, int, Tensor] | None = None
+    """The same function of points ``(N, D)``, computed once while they are the same tensor, as in a chain.
+
+    Alone or together with other ranks, it has other values: what was found under one is not used under the other.
+    """
+    last: tuple[weakref.ref, int, object, Tensor] | None = None
 
     def of_points(x: Tensor) -> Tensor:
         nonlocal last
         if x.is_inference():
             return function(x)
-        if last is None or last[0]() is not x or last[1] != x._version:
-            last = weakref.ref(x), x._version, function(x)
-        return last[2]
+        if last is None or last[0]() is not x or last[1:3] != (x._version, ranks.scope()):
+            last = weakref.ref(x), x._version, ranks.scope(), function(x)
+        return last[3]
 
     return of_points
 
@@ -51,14 +55,21 @@ def remembered(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tenso
 @remembered
 def data_mean(x: Tensor) -> Tensor:
     """The mean ``(D,)`` of the points."""
-    return x.mean(0)
+    return ranks.mean(x)
+
+
+@remembered
+def data_size(x: Tensor) -> Tensor:
+    """The number ``()`` of points."""
+    return ranks.number(x)
 
 
 @remembered
 def data_covariance(x: Tensor) -> Tensor:
     """The covariance ``(D, D)`` of the points, drawn towards its mean eigenvalue with weight D / (N + D)."""
-    if (x == x[:1]).all():
+    ends = ranks.all_max(torch.stack([x.amax(0), -x.amin(0)]))
+    if (ends[0] == -ends[1]).all():
         raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
-    (N, D), centred = x.shape, x - data_mean(x)
-    covariance, share = centred.T @ centred / N, D / (N + D)
+    N, D, centred = int(data_size(x)), x.shape[1], x - data_mean(x)
+    covariance, share = ranks.all_sum(centred.T @ centred) / N, D / (N + D)
     return (1 - share) * covariance + share * covariance.trace() / D * torch.eye(D, dtype=x.dtype, device=x.device)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Gamma
 
+from bnpgan import ranks
 from bnpgan.components.base import ExponentialFamily, FamilyStats
 from bnpgan.components.categoricals import Categoricals, one_hot, positions
 from bnpgan.grids import Grid, as_grid, check_positive
@@ -67,7 +68,7 @@ class DirichletCategorical(ExponentialFamily):
 
     def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
         """The hyper-parameters, ``categories`` set from the points ``(N, D)`` where ``None``; log-weights."""
-        V = int(x.max()) + 1 if self.categories is None else self.categories
+        V = int(ranks.all_max(x.max())) + 1 if self.categories is None else self.categories
         grid = as_grid(self.concentration)
         return [Hyperparameters(concentration, V) for concentration in grid.values.tolist()], grid.log_weights
 

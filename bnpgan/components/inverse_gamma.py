@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import Chi2
 
 from bnpgan.components.base import ExponentialFamily, FamilyStats
-from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, set_mean, set_nu
+from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, data_size, set_mean, set_nu
 from bnpgan.components.distributions import DiagonalGaussians
 from bnpgan.grids import Grid, as_grid, check_positive
 
@@ -73,7 +73,7 @@ class InverseGammaFamily(ExponentialFamily):
 
     def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
-        N, D = x.shape
+        N, D = int(data_size(x)), x.shape[1]
         W = self._pool(x.new_ones(D))
         more = self.weight * float(N * W[0]) if self.scale is None else 0.0
         mean, nu = set_mean(self.mean, x), set_nu(self.nu, 2, more)

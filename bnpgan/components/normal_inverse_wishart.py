@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import ExponentialFamily, FamilyStats
-from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, set_mean, set_nu
+from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, data_size, set_mean, set_nu
 from bnpgan.components.distributions import Gaussians
 from bnpgan.components.inverse_wishart import (
     Hyperparameters,
@@ -120,7 +120,7 @@ class NormalInverseWishart(ExponentialFamily):
 
     def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
-        N, D = x.shape
+        N, D = int(data_size(x)), x.shape[1]
         eye = torch.eye(D, dtype=x.dtype, device=x.device)
         mean, nu = set_mean(self.mean, x), set_nu(self.nu, D + 1, self.weight * N if self.scale is None else 0)
         given = data_covariance(x) * (nu - D - 1) if self.scale is None else self.scale

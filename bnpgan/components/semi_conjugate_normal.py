@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Chi2
 
+from bnpgan import ranks
+from bnpgan.components.defaults import data_mean, data_size
 from bnpgan.components.distributions import DiagonalGaussians
 
 SHARE = 0.05
@@ -86,11 +88,11 @@ class SemiConjugateNormal:
 
     def resolve(self, x: Tensor) -> Hyperparameters:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``."""
-        N, D = x.shape
-        mean = x.mean(0) if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
+        N, D, middle = int(data_size(x)), *x.shape[1:], data_mean(x)
+        mean = middle if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
         if mean.shape != (D,) or not mean.isfinite().all():
             raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
-        variance = ((x - x.mean(0)) ** 2).mean(0)
+        variance = ranks.mean((x - middle) ** 2)
         variance = (N * variance + D * variance.mean()) / (N + D)
         spread = _positive("spread", self.spread, variance.sqrt())
         scale = _positive("scale", self.scale, (self.nu - 2) * SHARE * variance)
@@ -98,11 +100,11 @@ class SemiConjugateNormal:
 
     def stats(self, x: Tensor, labels: Tensor, capacity: int) -> SemiConjugateNormalStats:
         """Statistics of the points ``(N, D)`` under labels ``(N,)`` in ``[0, capacity)``."""
-        prior = self.resolve(x)
-        n = torch.bincount(labels, minlength=capacity).to(x.dtype)
+        prior, n = self.resolve(x), ranks.counts(labels, capacity).to(x.dtype)
         zeros = x.new_zeros(capacity, x.shape[1])
-        mean = prior.mean + zeros.index_add(0, labels, x - prior.mean) / n.clamp(min=1)[:, None]
-        return SemiConjugateNormalStats(n, prior, mean, zeros.index_add(0, labels, (x - mean[labels]) ** 2))
+        mean = prior.mean + ranks.all_sum(zeros.index_add(0, labels, x - prior.mean)) / n.clamp(min=1)[:, None]
+        scatter = ranks.all_sum(zeros.index_add(0, labels, (x - mean[labels]) ** 2))
+        return SemiConjugateNormalStats(n, prior, mean, scatter)
 
     def draw(self, stats: SemiConjugateNormalStats) -> SemiConjugateNormalStats:
         """The same statistics: nothing is learned."""

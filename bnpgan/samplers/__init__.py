@@ -9,6 +9,7 @@ from bnpgan.samplers.kmeans import KMeans
 from bnpgan.samplers.labels import FixedLabels, RandomLabels
 from bnpgan.samplers.online_kmeans import OnlineKMeans
 from bnpgan.samplers.pyro_mixture import PyroMixture
+from bnpgan.samplers.sharded import Sharded
 from bnpgan.samplers.slice import SliceSampler
 from bnpgan.samplers.split_merge import SplitMerge
 from bnpgan.samplers.stick_breaking import StickBreaking
@@ -25,6 +26,7 @@ __all__ = [
     "PyroMixture",
     "RandomLabels",
     "Sampler",
+    "Sharded",
     "SliceSampler",
     "SplitMerge",
     "StickBreaking",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from bnpgan import ranks
 from bnpgan.components.base import Component, Stats
 from bnpgan.diagnostics import Chains, check_run
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
@@ -26,6 +27,7 @@ class Clusterer(ABC):
         max_dim: features wider than this are reduced by PCA before they come here; ``None``: never.
         max_points: the training loop clusters a fixed random subset of at most so many images and predicts the rest;
             ``None``: all.
+        by_sums: whether it sees the points of all ranks where it is run :class:`~bnpgan.samplers.Sharded`.
 
     A clusterer that can follow mini-batches also has ``update(partition, x, index) -> Partition``, called at each
     training step with the features ``x`` ``(B, D)`` of the images ``index`` ``(B,)``.
@@ -34,6 +36,7 @@ class Clusterer(ABC):
     capacity: int
     max_dim: int | None = None
     max_points: int | None = None
+    by_sums: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
@@ -85,16 +88,16 @@ class Sampler(Clusterer):
     @final
     def draw(self, x: Tensor, labels: Tensor) -> tuple[Prior, Stats]:
         """The prior, and the statistics of the slots, with learned hyper-parameters drawn given the labels ``(N,)``."""
-        counts = torch.bincount(labels, minlength=self.capacity)
         stats = self.component.stats(x, labels, self.capacity)
-        return self.prior.draw(counts, self.ordered), self.component.draw(stats)
+        with ranks.alike(x.device):
+            return self.prior.draw(stats.n.long(), self.ordered), self.component.draw(stats)
 
     @final
     def partition(self, x: Tensor, labels: Tensor) -> Partition:
         """The partition by these labels: components at their posterior means, weights the shares :math:`n_k / N`."""
         x, labels = check_state(x, labels, self.capacity)
         stats = self.component.stats(x, labels, self.capacity)
-        return Partition(labels, (stats.n / len(x)).log(), self.component.posterior_mean(stats))
+        return Partition(labels, (stats.n / ranks.number(x)).log(), self.component.posterior_mean(stats))
 
     @final
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:

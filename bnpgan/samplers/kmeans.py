@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 
@@ -50,6 +52,7 @@ class KMeans(Clusterer):
     restarts: int = 10
     iterations: int = 300
     max_points: int | None = None
+    by_sums: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_capacity(self.capacity)
@@ -71,16 +74,15 @@ class KMeans(Clusterer):
         return Partition.from_labels(x, labels, self.capacity)
 
     def _best(self, points: "Points") -> Tensor:
-        tolerance = TOLERANCE * float(points.squares.mean()) / points.x.shape[1]
+        tolerance = TOLERANCE * float(ranks.mean(points.squares)) / points.x.shape[1]
         best, lowest = points.x.new_empty(0), math.inf
-        together = max(1, LARGE // 16 // len(points.x))  # two numbers in double precision for each point
+        together = max(1, LARGE // 16 // points.number)  # two numbers in double precision for each point
         for done in range(0, self.restarts, together):
             for seeds in self._seeds(points, min(together, self.restarts - done)):
                 none = seeds.new_full((len(points.x),), -1)
-                labels, means = self._lloyd(points, points[seeds], none, tolerance)
-                inertia = float(points.errors(labels, means).sum())
-                if inertia < lowest:
-                    best, lowest = labels, inertia
+                labels, means = self._lloyd(points, points.chosen(seeds)[0], none, tolerance)
+                inertia = float(ranks.all_sum(points.errors(labels, means).sum()))
+                best, lowest = (labels, inertia) if inertia < lowest else (best, lowest)
         return best
 
     def _seeds(self, points: "Points", runs: int) -> Tensor:
@@ -96,10 +98,10 @@ class KMeans(Clusterer):
         for _ in range(self.iterations):
             before, old = labels, means
             labels, means = points.step(old)
-            # One look at the device in each step: has a label changed, how far have centroids moved, is one without
-            # points and so not a number?
+            # One look at the device: has a label changed, how far have centroids moved, is one empty, not a number?
             distance = ((means - old) ** 2).sum()
-            changed, shift = torch.stack([(labels != before).any().to(distance), distance]).tolist()
+            news = torch.stack([(labels != before).any().to(distance), distance * (ranks.rank() == 0)])
+            changed, shift = ranks.all_sum(news).tolist()
             if math.isnan(shift):
                 labels = self._fill(points, labels)
                 means = points.means(labels, self.capacity)
@@ -109,16 +111,18 @@ class KMeans(Clusterer):
 
     def _fill(self, points: "Points", labels: Tensor) -> Tensor:
         # Each empty cluster takes the farthest point of a cluster that has others.
-        empty = (torch.bincount(labels, minlength=self.capacity) == 0).nonzero().flatten().tolist()
+        empty = (ranks.counts(labels, self.capacity) == 0).nonzero().flatten().tolist()
         if not empty:
             return labels
         labels = labels.clone()
         for k in empty:
             errors = points.errors(labels, points.means(labels, self.capacity))
-            far = int(errors.argmax())
-            if not errors[far] > points.dust * points.squares.max():
+            far = errors.argmax()
+            farthest = ranks.all_gather(errors[far])
+            if not farthest.max() > points.dust * ranks.all_max(points.squares.max()):
                 self._seeds(points, 1)  # raises if the points are as few as they look
-            labels[far] = k
+            if int(farthest.argmax()) == ranks.rank():
+                labels[far] = k
         return labels
 
 
@@ -137,8 +141,8 @@ def kmeans_plus_plus(x: Tensor, k: int) -> Tensor:
 def seeded_labels(x: Tensor, capacity: int) -> Tensor:
     """Labels ``(N,)`` by the nearest of ``capacity`` k-means++ seeds, the largest cluster in slot 0 and so on."""
     points = Points(x.detach())
-    labels, _ = points.step(points[points.seeds(capacity, 1)[0]])
-    return torch.bincount(labels, minlength=capacity).argsort(descending=True, stable=True).argsort()[labels]
+    labels, _ = points.step(points.chosen(points.seeds(capacity, 1)[0])[0])
+    return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]
 
 
 class Points:
@@ -146,17 +150,27 @@ class Points:
 
     Attributes:
         squares: their squared distances from the mean ``(N,)``.
+        number: how many they are on all ranks, of which those here are ``first`` and so on.
         dust: what rounding may leave, in these, of the squared distance of a point from its copy.
     """
 
     def __init__(self, x: Tensor) -> None:
-        self.x, self.middle = x, x.mean(0)
+        self.x, self.middle = x, ranks.mean(x)
+        lengths = ranks.all_gather(torch.tensor(len(x), device=x.device)).tolist()
+        self.number, self.first = sum(lengths), sum(lengths[: ranks.rank()])
         self.small = x - self.middle if x.numel() * x.element_size() <= 2 * LARGE else None
         self.squares = torch.cat([(block**2).sum(1) for _, block in self.blocks(1)])
         self.dust = 2 * (x.shape[1] + 2) * torch.finfo(x.dtype).eps
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         return self.x[rows] - self.middle if self.small is None else self.small[rows]
+
+    def chosen(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The points in rows ``(...)`` of all ranks, ``(..., D)``, and their ``squares`` ``(...)``."""
+        here = (rows - self.first).clamp(0, len(self.x) - 1)
+        found = torch.cat([self[here], self.squares[here][..., None]], -1)
+        found = ranks.all_sum(torch.where((here == rows - self.first)[..., None], found, 0))
+        return found[..., :-1], found[..., -1]
 
     def blocks(self, width: int) -> Iterator[tuple[slice, Tensor]]:
         """Rows, and the points in them; so many that ``width`` numbers for each of them are not too many at once."""
@@ -190,18 +204,19 @@ class Points:
 
     def distances(self, chosen: Tensor, exact: bool) -> Iterator[tuple[slice, Tensor]]:
         """Rows, and the squared distances ``(M, rows)`` of the points in them from the chosen ones ``(M,)``."""
-        centres, squares = self[chosen], self.squares[chosen][:, None]
-        for rows, x in self.blocks(len(chosen)):
+        centres, squares = self.chosen(chosen)
+        for rows, x in self.blocks(len(centres)):
             if exact:
                 yield rows, torch.cdist(centres, x, compute_mode="donot_use_mm_for_euclid_dist") ** 2
             else:
-                yield rows, torch.addmm(self.squares[rows], centres, x.T, alpha=-2).add_(squares)
+                yield rows, torch.addmm(self.squares[rows], centres, x.T, alpha=-2).add_(squares[:, None])
 
     def seeds(self, k: int, runs: int, exact: bool = False) -> Tensor:
         """Rows ``(runs, k)`` by k-means++, in every run as many of them as there are distinct points to be found."""
-        N, trials = len(self.x), 2 + int(math.log(k))
+        N, trials, device = len(self.x), 2 + int(math.log(k)), self.x.device
         dust = 0 if exact else self.dust * self.squares
-        seeds = [torch.randint(N, (runs,), device=self.x.device)]
+        with ranks.alike(device):
+            seeds = [torch.randint(self.number, (runs,), device=device)]
         closest = self.squares.new_full((runs, N), math.inf)
         totals = [closest.new_ones(runs, dtype=torch.float64)]
         while len(seeds) < k:
@@ -211,13 +226,18 @@ class Points:
             # By inversion, in double precision, for single would lose points among millions. Nothing is looked at until
             # the end: when the seeds are used up all totals are 0, whatever is drawn then.
             cumulative = closest.cumsum(1, dtype=torch.float64)
-            u = torch.rand(runs, trials, dtype=torch.float64, device=closest.device) * cumulative[:, -1:]
-            drawn = torch.searchsorted(cumulative, u, right=True).clamp(max=N - 1)
+            ends = ranks.all_gather(cumulative[:, -1]).cumsum(0)  # a view would keep all N of every round
+            with ranks.alike(device):
+                u = torch.rand(runs, trials, dtype=torch.float64, device=device) * ends[-1, :, None]
+            owner = (u >= ends[:-1, :, None]).sum(0)
+            u -= torch.cat([torch.zeros_like(ends[:1]), ends])[ranks.rank()][:, None]
+            drawn = torch.searchsorted(cumulative, u, right=True).clamp(max=N - 1) + self.first
+            drawn = ranks.all_sum(torch.where(owner == ranks.rank(), drawn, 0))
             sums = closest.new_zeros(runs, trials)
             for rows, distance in self.distances(drawn.flatten(), exact):
                 sums += torch.minimum(distance.view(runs, trials, -1), closest[:, None, rows]).sum(2)
-            seeds.append(drawn.gather(1, sums.argmin(1, keepdim=True)).squeeze(1))
-            totals.append(cumulative[:, -1].clone())  # a view would keep all N of every round
+            seeds.append(drawn.gather(1, ranks.all_sum(sums).argmin(1, keepdim=True)).squeeze(1))
+            totals.append(ends[-1])
         found = int((torch.stack(totals) > 0).sum(0).min())
         if found < k and not exact:
             return self.seeds(k, runs, exact=True)  # are they copies, or too close for the matrix product to tell?
@@ -227,4 +247,4 @@ class Points:
 def _divided(sums: Tensor, labels: Tensor) -> Tensor:
     # Unlike bincount this does not wait for the device.
     counts = labels.new_zeros(len(sums)).scatter_add_(0, labels, torch.ones_like(labels))
-    return sums / counts[:, None]
+    return ranks.all_sum(sums) / ranks.all_sum(counts)[:, None]

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.components.base import Component
 from bnpgan.components.distributions import squared_distances
 from bnpgan.partition import check_points
@@ -47,18 +48,18 @@ def starting_labels(x: Tensor, prior: Prior, component: Component, capacity: int
     for _ in range(2):
         labels = _merged(x, labels, prior, component, capacity)
         labels = _likeliest(x, component, x, labels, capacity)
-    return torch.bincount(labels, minlength=capacity).argsort(descending=True, stable=True).argsort()[labels]
+    return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]
 
 
 def _likeliest(y: Tensor, component: Component, x: Tensor, labels: Tensor, capacity: int) -> Tensor:
     # The slots of points ``y`` under the clusters of the points ``x``.
     stats = component.stats(x, labels, capacity)
-    log_weights, components = (stats.n / len(x)).log(), component.posterior_mean(stats)
+    log_weights, components = (stats.n / ranks.number(x)).log(), component.posterior_mean(stats)
     return torch.cat([components.assign(rows, log_weights) for rows in y.split(2**15)])
 
 
 def _merged(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: int) -> Tensor:
-    stats, counts = component.stats(x, labels, capacity), torch.bincount(labels, minlength=capacity)
+    stats, counts = component.stats(x, labels, capacity), ranks.counts(labels, capacity)
     sums, slots = stats.sums.clone(), torch.arange(capacity, device=x.device)
 
     def gain(i: Tensor, j: Tensor) -> Tensor:
@@ -88,8 +89,8 @@ def _merged(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: i
 def _neighbours(x: Tensor, labels: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     # Pairs of clusters, each with those whose means are nearest in units of the data.
     used = counts.nonzero().flatten()
-    means = x.new_zeros(len(counts), x.shape[1]).index_add_(0, labels, x)[used] / counts[used, None]
-    width = x.std(0, correction=0)
+    means = ranks.all_sum(x.new_zeros(len(counts), x.shape[1]).index_add_(0, labels, x))[used] / counts[used, None]
+    width = ranks.mean((x - ranks.mean(x)) ** 2).sqrt()
     means = means / torch.where(width > 0, width, 1.0)
     distances = squared_distances(means, means).fill_diagonal_(torch.inf)
     near = distances.argsort(1)[:, : min(NEAR, len(used) - 1)]

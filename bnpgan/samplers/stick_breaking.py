@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.components.base import Component
 from bnpgan.partition import check_labels
 from bnpgan.priors import Prior
@@ -54,6 +54,7 @@ class StickBreaking(Sampler):
     max_dim: int | None = 32
     max_points: int | None = None
     ordered: ClassVar[bool] = True
+    by_sums: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_chain(self)
@@ -66,9 +67,11 @@ class StickBreaking(Sampler):
         """Draw weights and parameters given the labels, then all labels ``(N,)`` given those."""
         x, labels = check_state(x, labels, self.capacity)
         prior, stats = self.draw(x, labels)
-        log_weights = prior.sample_log_weights(torch.bincount(labels, minlength=self.capacity))
-        return self.component.posterior_sample(stats).draw(x, log_weights)
+        with ranks.alike(x.device):
+            log_weights = prior.sample_log_weights(stats.n.long())
+            components = self.component.posterior_sample(stats)
+        return components.draw(x, log_weights)
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log E[\prod_k w_k^{n_k}]` under the truncated weights, ``()``."""
-        return self.prior.log_marginal(torch.bincount(check_labels(labels, self.capacity), minlength=self.capacity))
+        return self.prior.log_marginal(ranks.counts(check_labels(labels, self.capacity), self.capacity))

@@ -1,0 +1,152 @@
+"""Points that are spread over the ranks of ``torch.distributed``: what is of all of them, and what must be drawn alike.
+
+A rank holds some of the points. Inside ``together`` the functions here exchange a tensor with the other ranks; outside,
+where one process holds all points, they give what they are given. All ranks must call them in the same order.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor, distributed
+
+_SCOPE: ContextVar[object | None] = ContextVar("ranks", default=None)
+
+
+def size() -> int:
+    """The number of processes in ``torch.distributed``; 1 where it is not in use."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process inside ``together``; outside 0."""
+    return distributed.get_rank() if _SCOPE.get() else 0
+
+
+def scope() -> object | None:
+    """An object for each time that ``together`` is entered, ``None`` outside."""
+    return _SCOPE.get()
+
+
+@contextmanager
+def together(device: torch.device) -> Iterator[None]:
+    """Inside, points are those of all ranks, and each rank draws from a stream of its own.
+
+    The first rank draws from torch's ambient generator, which alone decides all streams. Those of the other ranks start
+    from the number that it is about to draw plus their rank; their ambient generators are left as they were.
+    """
+    token = _SCOPE.set(object())
+    try:
+        peek = _generator(device)
+        seed = from_first(torch.randint(2**62, (1,), generator=peek, device=device))
+        with _forked(device):
+            if rank():
+                _seed(device, int(seed) + rank())
+            yield
+    finally:
+        _SCOPE.reset(token)
+
+
+@contextmanager
+def alike(device: torch.device) -> Iterator[None]:
+    """Inside, all ranks draw what the first rank does."""
+    if not _SCOPE.get():
+        yield
+        return
+    states = [from_first(_state(part).to(device)).cpu() for part in _parts(device)]
+    with _forked(device):
+        if rank():
+            for part, state in zip(_parts(device), states, strict=True):
+                _restore(part, state)
+        yield
+
+
+def all_sum(t: Tensor) -> Tensor:
+    """The sum of the tensors of all ranks."""
+    return _reduced(t, distributed.ReduceOp.SUM) if _SCOPE.get() else t
+
+
+def all_max(t: Tensor) -> Tensor:
+    """The largest of each entry on any rank."""
+    return _reduced(t, distributed.ReduceOp.MAX) if _SCOPE.get() else t
+
+
+def from_first(t: Tensor) -> Tensor:
+    """The tensor of the first rank."""
+    if not _SCOPE.get():
+        return t
+    t = t.detach().contiguous().clone()
+    distributed.broadcast(t, 0)
+    return t
+
+
+def all_gather(t: Tensor) -> Tensor:
+    """The tensors ``(R, ...)`` of all ranks."""
+    if not _SCOPE.get():
+        return t[None]
+    parts = [torch.empty_like(t, memory_format=torch.contiguous_format) for _ in range(size())]
+    distributed.all_gather(parts, t.detach().contiguous())
+    return torch.stack(parts)
+
+
+def number(x: Tensor) -> Tensor:
+    """How many rows ``x`` has on all ranks, ``()``."""
+    return all_sum(torch.tensor(len(x), device=x.device))
+
+
+def mean(x: Tensor) -> Tensor:
+    """The mean of all rows."""
+    return all_sum(x.sum(0)) / number(x) if _SCOPE.get() else x.mean(0)
+
+
+def counts(labels: Tensor, capacity: int) -> Tensor:
+    """How many points of all ranks have each label, ``(K,)``."""
+    return all_sum(torch.bincount(labels, minlength=capacity))
+
+
+def _reduced(t: Tensor, operation: "distributed.ReduceOp.RedOpType") -> Tensor:
+    t = t.detach().contiguous().clone()
+    distributed.all_reduce(t, operation)
+    return t
+
+
+# Draws on a CUDA device may take numbers from the generator of the CPU too.
+
+
+def _parts(device: torch.device) -> list[torch.device]:
+    return [torch.device("cpu"), device] if device.type == "cuda" else [torch.device("cpu")]
+
+
+def _state(device: torch.device) -> Tensor:
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _restore(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
+
+
+def _generator(device: torch.device) -> torch.Generator:
+    part = _parts(device)[-1]
+    generator = torch.Generator(part)
+    generator.set_state(_state(part))
+    return generator
+
+
+def _seed(device: torch.device, seed: int) -> None:
+    for part in _parts(device):
+        _restore(part, torch.Generator(part).manual_seed(seed).get_state())
+
+
+@contextmanager
+def _forked(device: torch.device) -> Iterator[None]:
+    # The first rank goes on with its generators, the others get theirs back.
+    before = [(part, _state(part)) for part in _parts(device)] if rank() else []
+    try:
+        yield
+    finally:
+        for part, state in before:
+            _restore(part, state)
