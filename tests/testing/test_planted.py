@@ -59,8 +59,7 @@ def test_samplers_that_differ_do_not_agree():
 def test_every_planted_error_is_caught_by_some_test(case):
     sampler, x = CASES[case]
     for error, wrong in planted_errors(sampler, x).items():
-        rows = [run_test(test, 3) for test in battery_of(wrong, x).values()]
-        assert not all(row.passed for row in rows), error
+        assert any(not run_test(test, 3).passed for test in battery_of(wrong, x).values()), error
 
 
 def test_errors_are_planted_where_they_bear():
