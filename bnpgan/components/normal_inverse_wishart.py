@@ -243,6 +243,7 @@ def _matrices(sums: Tensor, D: int) -> Tensor:
 
 
 def _posterior(stats: NormalInverseWishartStats) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    _ = stats.factor  # raises where the sums of a slot have lost their digits
     kappa, nu = stats.prior.kappa + stats.n, stats.prior.nu + stats.n
     shift = stats.matrix[:, 0, 1:]
     psi = stats.matrix[:, 1:, 1:] - shift[:, :, None] * shift[:, None, :] / kappa[:, None, None]

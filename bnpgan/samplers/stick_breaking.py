@@ -36,6 +36,7 @@ class StickBreaking(Sampler):
         ValueError: if ``capacity`` is below 1 or ``sweeps`` below 0; from methods, if points or labels are not valid.
 
     Example:
+        >>> import torch
         >>> from bnpgan.components import NormalInverseWishart
         >>> from bnpgan.priors import PitmanYor
         >>> x = torch.tensor([[0.0], [0.1], [0.2], [90.0], [90.1]])
