@@ -88,8 +88,9 @@ def test_factor_follows_its_matrix_through_thousands_of_moves(P):
     assert np.isnan(inverse_factor(-matrix, fresh))
 
 
-def test_reseat_moves_points_one_after_the_other():
-    prior, C, N = PitmanYor(0.7, 0.3), 6, 200
+@pytest.mark.parametrize("N", [8, 200])  # of a few points clusters empty and are born
+def test_reseat_moves_points_one_after_the_other(N):
+    prior, C = PitmanYor(0.7, 0.3), 6
     torch.manual_seed(0)
     density, uniform = torch.rand(N, C, dtype=torch.float64) ** 4, torch.rand(N, dtype=torch.float64)
     labels = torch.randint(0, 4, (N,))
