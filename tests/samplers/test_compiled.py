@@ -88,23 +88,24 @@ def test_factor_follows_its_matrix_through_thousands_of_moves(P):
     assert np.isnan(inverse_factor(-matrix, fresh))
 
 
-@pytest.mark.parametrize("N", [8, 200])  # of a few points clusters empty and are born
-def test_reseat_moves_points_one_after_the_other(N):
+@pytest.mark.parametrize(("N", "seeds"), [(200, 1), (8, 60)])  # of a few points clusters empty and are born
+def test_reseat_moves_points_one_after_the_other(N, seeds):
     prior, C = PitmanYor(0.7, 0.3), 6
-    torch.manual_seed(0)
-    density, uniform = torch.rand(N, C, dtype=torch.float64) ** 4, torch.rand(N, dtype=torch.float64)
-    labels = torch.randint(0, 4, (N,))
-    counts, expected = torch.bincount(labels, minlength=C), labels.clone()
     old, new = prior.log_urn(torch.arange(N), torch.tensor([N - 1]), C)
-    moved, n = labels.numpy().copy(), counts.numpy().copy()
-    reseat(density.numpy(), moved, uniform.numpy(), n, old.exp().numpy(), new[0].exp().numpy())
-    for i in range(N):
-        counts[expected[i]] -= 1
-        cumulative = (prior.log_predictive(counts).exp() * density[i]).cumsum(0)
-        expected[i] = int(torch.searchsorted(cumulative, uniform[i] * cumulative[-1], right=True))
-        counts[expected[i]] += 1
-    assert moved.tolist() == expected.tolist()
-    assert n.tolist() == counts.tolist()
+    for seed in range(seeds):
+        torch.manual_seed(seed)
+        density, uniform = torch.rand(N, C, dtype=torch.float64) ** 4, torch.rand(N, dtype=torch.float64)
+        labels = torch.randint(0, 4, (N,))
+        counts, expected = torch.bincount(labels, minlength=C), labels.clone()
+        moved, n = labels.numpy().copy(), counts.numpy().copy()
+        reseat(density.numpy(), moved, uniform.numpy(), n, old.exp().numpy(), new[0].exp().numpy())
+        for i in range(N):
+            counts[expected[i]] -= 1
+            cumulative = (prior.log_predictive(counts).exp() * density[i]).cumsum(0)
+            expected[i] = int(torch.searchsorted(cumulative, uniform[i] * cumulative[-1], right=True))
+            counts[expected[i]] += 1
+        assert moved.tolist() == expected.tolist()
+        assert n.tolist() == counts.tolist()
 
 
 @pytest.mark.parametrize("name", PRIORS)
