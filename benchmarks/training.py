@@ -71,7 +71,7 @@ class Ours:
     """The loop of ``train``, between two partitions."""
 
     def __init__(self, gan: MixtureGAN, images: Tensor) -> None:
-        once = replace(gan, schedule=replace(gan.schedule, warmup=0, every=None))
+        once = gan.scheduled(warmup=0, every=None)
         self.training = Training(once, images, SEED)
         self.training.advance()  # the one with the partition
 

@@ -188,8 +188,9 @@ def _difference(old: Any, new: Any) -> str:
         return f"{old}, now {new}"
     if old["name"] != new["name"]:
         return f"{old['name']}, now {new['name']}"
-    pairs = {k: (old["arguments"].get(k), v) for k, v in new["arguments"].items()}
-    return ", ".join(f"{k} {a}, now {b}" for k, (a, b) in pairs.items() if a != b)
+    before, now = (recipe["arguments"] | recipe.get("schedule", {}) for recipe in (old, new))
+    names = [name for name in before | now if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} {before.get(name)}, now {now.get(name)}" for name in names)
 
 
 def _modules(training: "Training") -> dict[str, nn.Module]:

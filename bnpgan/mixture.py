@@ -1,6 +1,6 @@
 """A mixture GAN: the parts, and when each of them has its turn."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -103,7 +103,7 @@ class MixtureGAN:
 
     Attributes:
         recipe: name and arguments of the recipe that made it, from which ``load`` builds it again; ``None`` once a part
-            was swapped, for ``replace`` does not keep it.
+            was swapped, for ``replace`` does not keep it, as ``scheduled`` does.
     """
 
     generator: nn.Module
@@ -114,3 +114,15 @@ class MixtureGAN:
     loss: GANLoss
     schedule: Schedule
     recipe: dict[str, Any] | None = field(default=None, init=False)
+
+    def scheduled(self, **changes: Any) -> "MixtureGAN":
+        """The same parts with other fields of the schedule, e.g. ``gan.scheduled(betas=(0.5, 0.999), log=10)``.
+
+        Its recipe is kept, with the changes beside its arguments, unless they have a penalty, which is no number.
+        """
+        gan = replace(self, schedule=replace(self.schedule, **changes))
+        if self.recipe is not None and "penalty" not in changes:
+            noted = {name: list(v) if isinstance(v, tuple) else v for name, v in changes.items()}
+            recipe = {**self.recipe, "schedule": self.recipe.get("schedule", {}) | noted}
+            object.__setattr__(gan, "recipe", recipe)
+        return gan

@@ -27,7 +27,7 @@ unit = x.std()
 
 def sc_gan(K):
     gan = recipes.sc_gan(dim=2, capacity=K, backbone="mlp", learning_rate=2e-3, every=500, decay=1500, average=0.99)
-    return replace(gan, schedule=replace(gan.schedule, betas=(0.0, 0.99)))
+    return gan.scheduled(betas=(0.0, 0.99))
 
 
 mixture = SplitMerge(

@@ -1,5 +1,6 @@
 """Every clusterer goes with both recipes and both backbones, one ``replace`` each."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -125,6 +126,18 @@ def test_a_recipe_builds_itself_again_from_its_note(recipe, arguments):
 def test_a_swapped_part_drops_the_note():
     gan = recipes.sc_gan(dim=2)
     assert gan.recipe is not None and replace(gan, loss=gan.loss).recipe is None
+
+
+def test_a_change_of_the_schedule_is_noted_with_the_recipe():
+    gan = recipes.sc_gan(dim=2)
+    changed = gan.scheduled(betas=(0.0, 0.9)).scheduled(log=7, betas=(0.1, 0.9))
+    assert (changed.schedule.betas, changed.schedule.log) == ((0.1, 0.9), 7) and gan.schedule.log == 100
+    note = json.loads(json.dumps(changed.recipe))
+    assert note == changed.recipe and recipes.build(note).schedule == changed.schedule
+    assert gan.scheduled(penalty=None).recipe is None and replace(gan, loss=gan.loss).scheduled(log=7).recipe is None
+    for damaged in ({"schedule": {"speed": 1}}, {"schedule": 3}):
+        with pytest.raises(ValueError, match="cannot be built from what is noted of it"):
+            recipes.build(note | damaged)
 
 
 @pytest.mark.parametrize(

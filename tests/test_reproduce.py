@@ -73,6 +73,7 @@ def test_every_method_of_the_plane_is_built_for_its_steps(name):
     for method in STUDIES[name].methods.values():
         gan = method.make(8000)
         assert gan.schedule.decay == 8000 and gan.schedule.betas == (0.0, 0.99)
+        assert gan.recipe is not None  # so that its runs can be loaded
 
 
 def test_coverage_of_exact_samples_and_of_wrong_ones():

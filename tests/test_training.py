@@ -156,7 +156,7 @@ def test_a_collapse_is_reported_and_taken_only_when_it_is_seen_twice():
     x, _ = small.points()
     gan = small.gan("sc_gan", x, clusterer=Collapsing(small.CAPACITY))
     with pytest.warns(UserWarning, match="collapsed from 6 to 1") as warned:
-        run = train(replace(gan, schedule=replace(gan.schedule, log=4)), x, steps=12, progress=False)
+        run = train(gan.scheduled(log=4), x, steps=12, progress=False)
     assert [(row["clusters"], row["kept"]) for row in run.history] == [(6, False), (6, True), (1, False)]
     assert [str(w.message).partition(":")[0] for w in warned] == ["step 4", "step 8"]
 
@@ -201,13 +201,13 @@ def test_rates_fall_on_a_line_and_the_latent_has_its_own():
     training.step = 8
     training.advance()
     assert torch.equal(training.gan.latent.means, before)  # the rate is 0
-    assert steps_of(replace(gan, schedule=replace(gan.schedule, decay=None)), x, 3).rates["generator"] == [2e-4, 1e-2]
+    assert steps_of(gan.scheduled(decay=None), x, 3).rates["generator"] == [2e-4, 1e-2]
 
 
 def test_the_discriminator_takes_so_many_steps_to_one_of_the_generator():
     x, _ = small.points()
     gan = small.gan("sc_gan", x)
-    gan = replace(gan, schedule=replace(gan.schedule, discriminator_steps=3))
+    gan = gan.scheduled(discriminator_steps=3)
     training = steps_of(gan, x, 2)
     counts = {n: {int(s["step"]) for s in o.state.values()} for n, o in training.optimizers.items()}
     assert counts["discriminator"] == {6} and counts["generator"] == {2}
@@ -254,7 +254,7 @@ def test_warm_start_and_matching_can_be_left_out(warm_start, matching):
     handed.clear()
     x, _ = small.points()
     gan = small.gan("sc_gan", x, clusterer=Backwards())
-    gan = replace(gan, schedule=replace(gan.schedule, warm_start=warm_start, matching=matching))
+    gan = gan.scheduled(warm_start=warm_start, matching=matching)
     training = steps_of(gan, x, 5)  # rounds at 0 and 4
     assert [labels is not None for labels in handed] == [False, warm_start]
     first = (torch.arange(len(x)) % 3 + 1) % small.CAPACITY
@@ -266,7 +266,7 @@ def test_warm_start_and_matching_can_be_left_out(warm_start, matching):
 def test_every_loss_trains_with_every_penalty(loss, penalty):
     x, _ = small.points()
     gan = small.gan("sc_gan", x, loss=loss)
-    run = train(replace(gan, schedule=replace(gan.schedule, penalty=penalty)), x, steps=4, progress=False)
+    run = train(gan.scheduled(penalty=penalty), x, steps=4, progress=False)
     assert bool(run.sample(4).isfinite().all())
 
 
@@ -343,7 +343,7 @@ def test_losses_are_checked_now_and_then_where_nothing_else_asks(monkeypatch):
     monkeypatch.setattr(loop, "UNCHECKED", 3)
     x, _ = small.points()
     gan = small.gan("mic_gan", x, loss=Exploding())
-    gan = replace(gan, schedule=replace(gan.schedule, warmup=5, every=None))
+    gan = gan.scheduled(warmup=5, every=None)
     with pytest.raises(ValueError, match="not finite at step 5"):
         steps_of(gan, x, 20)
 
@@ -351,7 +351,7 @@ def test_losses_are_checked_now_and_then_where_nothing_else_asks(monkeypatch):
 def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(tmp_path):
     x, _ = small.points()
     gan = small.gan("mic_gan", x, loss=Exploding())
-    gan = replace(gan, schedule=replace(gan.schedule, warmup=7))
+    gan = gan.scheduled(warmup=7)
     with pytest.raises(ValueError, match=r"not finite at step 7; the last good checkpoint is .*step 5"):
         train(gan, x, steps=20, out=tmp_path / "run", progress=False)
     assert load_file(tmp_path / "run" / "checkpoint.safetensors")["generator.conditioning.table"].isfinite().all()
@@ -362,7 +362,7 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_the_checkpoint(tmp_p
 def test_a_loss_that_is_not_finite_is_named_before_its_features_are_clustered():
     x, _ = small.points()
     gan = small.gan("sc_gan", x)
-    gan = replace(gan, schedule=replace(gan.schedule, discriminator_rate=1e30, log=50, save=50))
+    gan = gan.scheduled(discriminator_rate=1e30, log=50, save=50)
     with pytest.raises(ValueError, match=r"the loss is not finite at step \d"):
         train(gan, x, steps=50, progress=False)
 
@@ -433,7 +433,7 @@ def test_new_images_go_where_equal_old_ones_went():
     x, _ = small.points()
     for name in ("kmeans", "stick-breaking"):
         gan = small.gan("sc_gan", x, clusterer=small.clusterers(len(x))[name])
-        gan = replace(gan, schedule=replace(gan.schedule, every=100, discriminator_rate=1e-3))
+        gan = gan.scheduled(every=100, discriminator_rate=1e-3)
         run = train(gan, x, steps=90, progress=False)  # the discriminator has long moved on
         assert (run.predict(x) == run.partition.labels).float().mean() > 0.9
         with pytest.raises(ValueError, match="resize"):

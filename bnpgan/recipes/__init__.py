@@ -39,10 +39,12 @@ __all__ = [
 
 
 def build(saved: dict[str, Any]) -> MixtureGAN:
-    """The GAN of a name and arguments, as ``config.json`` holds them."""
+    """The GAN of a name, arguments and changes of the schedule, as ``config.json`` holds them."""
     if saved.get("name") not in RECIPES:
         raise ValueError(f"recipe {saved.get('name')!r} is unknown: choose one of {', '.join(RECIPES)}")
     try:
-        return RECIPES[saved["name"]](**saved["arguments"])
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"recipe {saved['name']!r} cannot be built from its arguments: {error}") from None
+        gan = RECIPES[saved["name"]](**saved["arguments"])
+        changes = {name: tuple(v) if isinstance(v, list) else v for name, v in saved.get("schedule", {}).items()}
+        return gan.scheduled(**changes) if changes else gan
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"recipe {saved['name']!r} cannot be built from what is noted of it: {error}") from None

@@ -1,7 +1,5 @@
 """SC-GAN (Liu et al. 2020)."""
 
-from dataclasses import replace
-
 from bnpgan.features import FromDiscriminator
 from bnpgan.mixture import MixtureGAN
 from bnpgan.recipes.backbones import check_sizes
@@ -76,4 +74,4 @@ def sc_gan(
     made = setting.conditional(
         kind(capacity, max_points=subset), FromDiscriminator(), embedding_dim, None if online else every
     )
-    return replace(made, schedule=replace(made.schedule, warm_start=warm_start, matching=matching))
+    return made.scheduled(warm_start=warm_start, matching=matching)

@@ -1,7 +1,6 @@
 """The ring and the grid: SC-GAN's Table 1."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -106,7 +105,7 @@ def table1(**rows: tuple[float, float, float]) -> dict[str, Scores]:
 
 def settled(gan: MixtureGAN) -> MixtureGAN:
     """The betas with which networks for points settle in thousands of steps and not in a hundred thousand."""
-    return replace(gan, schedule=replace(gan.schedule, betas=(0.0, 0.99)))
+    return gan.scheduled(betas=(0.0, 0.99))
 
 
 def known(name: str) -> tuple[Tensor, Tensor]:
