@@ -28,9 +28,9 @@ from bnpgan.samplers import (
     RandomLabels,
     SliceSampler,
     StickBreaking,
-    kmeans,
 )
-from bnpgan.samplers.kmeans import Points, kmeans_plus_plus
+from bnpgan.samplers.kmeans import kmeans_plus_plus
+from bnpgan.samplers.points import BLOCK, Points
 
 N, C = 24, 6
 MARKED = torch.arange(N) % 3  # slots 3, 4 and 5 are empty
@@ -408,8 +408,9 @@ def test_kmeans_by_blocks_of_rows_is_the_same(monkeypatch):
     step, addmm = Points.step, torch.addmm
     monkeypatch.setattr(torch, "addmm", lambda *args, **options: widest.append(addmm(*args, **options)) or widest[-1])
     for numbers in (2**17, 64, 1):  # all rows at once, three, one
-        monkeypatch.setitem(kmeans.BLOCK, "cpu", 8 * numbers)
-        monkeypatch.setattr(kmeans, "LARGE", 8 * numbers)  # of 64 and 1: no centred copy, and restarts one by one
+        monkeypatch.setitem(BLOCK, "cpu", 8 * numbers)
+        for module in ("points", "kmeans"):  # of 64 and 1: no centred copy, and restarts one by one
+            monkeypatch.setattr(f"bnpgan.samplers.{module}.LARGE", 8 * numbers)
         widest.clear()
         labels, moved = step(Points(x), means)
         assert torch.equal(labels, nearest)
@@ -417,6 +418,26 @@ def test_kmeans_by_blocks_of_rows_is_the_same(monkeypatch):
         assert max(out.numel() for out in widest) <= max(numbers, 20)
         assert KMeans(20, restarts=2, iterations=3).fit(x).counts.min() > 0
         assert max(out.numel() for out in widest) <= max(numbers, 2 * 20)
+
+
+def test_restarts_of_wide_points_in_principal_axes_lose_nothing(monkeypatch):
+    torch.manual_seed(0)
+    flat = torch.randn(30, 3)[torch.arange(1_500) % 30] + 0.3 * torch.randn(1_500, 3)
+    x = flat @ torch.randn(3, 40) + 0.01 * torch.randn(1_500, 40)
+    assert Points(x).principal().x.shape == (1_500, 3)
+    ours = [inertia(x, KMeans(30, restarts=3).fit(x)) for _ in range(8)]
+    monkeypatch.setattr("bnpgan.samplers.points.WIDE", 41)
+    assert Points(x).principal().x is x
+    assert sum(ours) < 1.015 * sum(inertia(x, KMeans(30, restarts=3).fit(x)) for _ in range(8))
+
+
+def test_points_that_are_one_in_the_principal_axes_are_told_apart():
+    x = torch.zeros(80, 40, dtype=torch.float64)
+    x[:, 0], x[:, 1], x[:, 7] = (torch.arange(80) // n % 2 * scale for n, scale in ((1, 9.0), (2, 9.0), (4, 0.1)))
+    assert Points(x).principal().x.shape == (80, 2)
+    assert KMeans(8).fit(x).counts.tolist() == [10] * 8
+    with pytest.raises(ValueError, match="x holds 8 distinct points"):
+        KMeans(9).fit(x)
 
 
 def test_kmeans_follows_an_outlier_and_still_tells_near_points_apart():
