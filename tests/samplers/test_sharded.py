@@ -1,7 +1,7 @@
 """Two processes of gloo, each with some of the points, against one process with all of them.
 
 The processes start once, for loading torch takes seconds. Chains are held against the exact law by enumeration at a
-level of 1e-6; under the seeds here nothing fails by chance. The planted error must be caught at the same level.
+level of 1e-6; under the seeds here nothing fails by chance. The planted errors must be caught at the same level.
 """
 
 import os
@@ -31,15 +31,17 @@ SPLITS = {"uneven": 310, "a rank of three points": 3}
 KINDS = {"full": NormalInverseWishart(), "diagonal": NormalInverseGamma(), "semi-conjugate": SemiConjugateNormal()}
 # All points in slot 0 of 5: four clusters are to be filled. Few distinct points: the last digits do not decide.
 STARTS = {
-    "seeds": (KMeans(7), None),
-    "many seeds": (KMeans(60, 2), None),
-    "filled": (KMeans(5), torch.zeros(400).long()),
+    "seeds": (KMeans(7), X, None),
+    "many seeds": (KMeans(60, 2), X, None),
+    "filled": (KMeans(5), X, torch.zeros(400).long()),
+    "principal axes": (KMeans(7), X.repeat(1, 12), None),
 }
 
 
 MUTANTS = {
     "none": {},
     "sums are not exchanged": {"all_sum": lambda t: t},
+    "all ranks draw the same numbers": {"rank": lambda: 0},
 }
 
 
@@ -47,6 +49,11 @@ def message(function, *args) -> str:
     with pytest.raises(ValueError) as raised:
         function(*args)
     return str(raised.value)
+
+
+def noting(cls, name: str, drawn: list) -> None:
+    method = getattr(cls, name)
+    setattr(cls, name, lambda self, *args: drawn.append(method(self, *args)) or drawn[-1])
 
 
 def run_rank(rank: int, folder: Path) -> None:
@@ -63,9 +70,9 @@ def run_rank(rank: int, folder: Path) -> None:
         vars(ranks).update(before)
     for split, first in SPLITS.items():
         own = slice(first) if rank == 0 else slice(first, None)
-        for start, (base, labels) in STARTS.items():
+        for start, (base, x, labels) in STARTS.items():
             torch.manual_seed(1)
-            p = Sharded(base).fit(X[own], labels if labels is None else labels[own])
+            p = Sharded(base).fit(x[own], labels if labels is None else labels[own])
             found["kmeans"][split, start] = p.labels, p.log_weights, p.components.mean, p.components.variance
     for name, family in KINDS.items():
         base = StickBreaking(DirichletProcess(Grid.gamma()), family, capacity=9, sweeps=3)
@@ -82,6 +89,11 @@ def run_rank(rank: int, folder: Path) -> None:
         assert stepped.shape == p.labels.shape
         found["fits"][name] = dict(labels=p.labels, weights=p.log_weights, hyper=values, counts=whole, drawn=drawn)
         found["fits"][name] |= vars(p.components)
+    components, weights = [], []
+    noting(NormalInverseWishart, "posterior_sample", components)
+    noting(DirichletProcess, "sample_log_weights", weights)
+    Sharded(StickBreaking(DirichletProcess(Grid.gamma()), KINDS["full"], capacity=9)).step(X[own], p.labels)
+    found["drawn"] = components[0].mean, components[0].covariance, weights[0]
     bad = X[own].clone()
     bad[0, 0] = torch.nan if rank else 0.0
     found["one rank's points"] = message(Sharded(base).fit, bad)
@@ -122,15 +134,20 @@ def test_two_ranks_draw_from_the_exact_law_and_mutants_do_not(found, mutant):
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("start", STARTS)
 def test_kmeans_of_two_ranks_is_that_of_one(found, split, start):
-    base, labels = STARTS[start]
+    base, x, labels = STARTS[start]
     torch.manual_seed(1)
-    alone = base.fit(X, labels)
+    alone = base.fit(x, labels)
     parts = [part["kmeans"][split, start] for part in found]
     assert torch.equal(torch.cat([part[0] for part in parts]), alone.labels)
     for of_rank in parts:
         expected = alone.log_weights, alone.components.mean, alone.components.variance
         for got, want in zip(of_rank[1:], expected, strict=True):
             torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_drawn_for_the_slots_is_drawn_alike(found):
+    for one, other in zip(*(part["drawn"] for part in found), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("kind", KINDS)
