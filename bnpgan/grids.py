@@ -83,6 +83,10 @@ class Grid:
         for name, value in (("shape", shape), ("rate", rate)):
             check_positive(name, value)
         law = stats.gamma(shape, scale=1 / rate)
+        if not law.ppf(0.001) > 0:
+            raise ValueError(
+                f"shape must be large enough for the quantile .001 to be above 0, got {shape}: pass e.g. 1.0"
+            )
         values = np.geomspace(law.ppf(0.001), law.ppf(0.999), _several(points))
         return cls._of_law(law, values, np.sqrt(values[1:] * values[:-1]))
 

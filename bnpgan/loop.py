@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from bnpgan import ranks
 from bnpgan.features import Features
 from bnpgan.metrics import effective_clusters, large_clusters
 from bnpgan.mixture import MixtureGAN
@@ -243,5 +244,5 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
 def own_randomness(like: Tensor, *key: int) -> Iterator[None]:
     """Whatever is drawn inside, on the device of ``like``, follows the key and leaves the stream outside as it was."""
     with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []):
-        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+        ranks.seed(like.device, int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
         yield

@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from bnpgan import ranks
-from bnpgan.components.distributions import Centroids, Components
+from bnpgan.components.distributions import CHUNK, Centroids, Components
 
 __all__ = ["Partition", "Projection"]
 
@@ -97,12 +97,15 @@ class Partition:
             labels: ``(N,)`` slots in ``[0, capacity)``.
             capacity: the number of slots.
         """
-        x = check_points(x)
+        x = check_points(x).detach()
         labels = check_labels(labels, capacity, len(x), x.device)
         counts = ranks.counts(labels, capacity).to(x.dtype)
         sums = ranks.all_sum(x.new_zeros(capacity, x.shape[1]).index_add_(0, labels, x))
         mean = torch.where(counts[:, None] > 0, sums / counts[:, None], ranks.mean(x))
-        variance = ranks.mean(((x - mean[labels]) ** 2).flatten())
+        size = max(1, CHUNK // x.shape[1])
+        blocks = zip(x.split(size), labels.split(size), strict=True)
+        squares = torch.stack([((rows - mean[k]) ** 2).sum() for rows, k in blocks]).sum()
+        variance = ranks.all_sum(squares) / (ranks.number(x) * x.shape[1])
         # Points that all sit on their centroids have no spread: any positive variance then names the same clusters.
         variance = torch.where(variance > 0, variance, torch.finfo(x.dtype).eps)
         return cls(labels, (counts / ranks.number(x)).log(), Centroids(mean, variance.expand(capacity).clone()))

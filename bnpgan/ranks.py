@@ -39,10 +39,10 @@ def together(device: torch.device) -> Iterator[None]:
     token = _SCOPE.set(object())
     try:
         peek = _generator(device)
-        seed = from_first(torch.randint(2**62, (1,), generator=peek, device=device))
+        start = int(from_first(torch.randint(2**62, (1,), generator=peek, device=device)))
         with _forked(device):
             if rank():
-                _seed(device, int(seed) + rank())
+                seed(device, start + rank())
             yield
     finally:
         _SCOPE.reset(token)
@@ -105,6 +105,12 @@ def counts(labels: Tensor, capacity: int) -> Tensor:
     return all_sum(torch.bincount(labels, minlength=capacity))
 
 
+def seed(device: torch.device, number: int) -> None:
+    """Start the generators that draws on a device take numbers from, and no others, as ``torch.manual_seed`` does."""
+    for part in _parts(device):
+        _restore(part, torch.Generator(part).manual_seed(number).get_state())
+
+
 def _reduced(t: Tensor, operation: "distributed.ReduceOp.RedOpType") -> Tensor:
     t = t.detach().contiguous().clone()
     distributed.all_reduce(t, operation)
@@ -134,11 +140,6 @@ def _generator(device: torch.device) -> torch.Generator:
     generator = torch.Generator(part)
     generator.set_state(_state(part))
     return generator
-
-
-def _seed(device: torch.device, seed: int) -> None:
-    for part in _parts(device):
-        _restore(part, torch.Generator(part).manual_seed(seed).get_state())
 
 
 @contextmanager

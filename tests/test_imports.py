@@ -37,7 +37,7 @@ ALLOWED = {
     "run": {"features", "mixture", "partition"},
     "report": {"metrics", "plotting", "run"},
     "files": {"components", "partition"},
-    "loop": {"features", "metrics", "mixture", "partition", "run"},
+    "loop": {"", "features", "metrics", "mixture", "partition", "ranks", "run"},
     "checkpoint": {"", "features", "files", "loop", "partition", "report", "run"},
     "training": {
         "checkpoint",

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 from exact_posterior import label_vectors, set_partitions
+from torch.distributions import Geometric
 
-from bnpgan.priors import DirichletProcess, FiniteDirichlet, PitmanYor
+from bnpgan.priors import DirichletProcess, FiniteDirichlet, MixtureOfFiniteMixtures, PitmanYor
 
 PRIORS = [DirichletProcess(0.7), PitmanYor(0.7, 0.4), PitmanYor(2.0, 0.0), FiniteDirichlet(1.5)]
 DRAWS = 1_000
@@ -44,6 +45,30 @@ def test_predictive_is_the_ratio_of_partition_probabilities_and_empty_slots_shar
     grown = torch.stack([prior.log_eppf(counts + one) for one in torch.eye(4, dtype=torch.int64)])
     expected = grown - prior.log_eppf(counts) - torch.where(counts == 0, empty, 1).log()
     torch.testing.assert_close(prior.log_predictive(counts), expected)
+
+
+@pytest.mark.parametrize("gamma", [0.1, 30.0])
+def test_more_clusters_than_the_law_of_their_number_expects(gamma):
+    """V_N(K) summed without end, at numbers of clusters that Geometric(.5) would not have in 2^150 draws."""
+    number, C, M = Geometric(0.5), 200, torch.arange(1, 20_000, dtype=torch.float64)
+    prior = MixtureOfFiniteMixtures(gamma, number)
+
+    def log_v(N, K):
+        falling = torch.lgamma(M + 1) - torch.lgamma((M - K).clamp(min=0) + 1)
+        terms = number.log_prob(M - 1) + falling + torch.lgamma(gamma * M) - torch.lgamma(gamma * M + N)
+        return terms[K - 1 :].logsumexp(0)
+
+    totals = torch.tensor([160, 180, 3000])
+    _, new = prior.log_urn(torch.arange(2), totals, C)
+    for row, N in zip(new, totals.tolist(), strict=True):
+        for K in (1, 20, 150):
+            expected = math.log(gamma) + log_v(N + 1, K + 1) - log_v(N + 1, K)
+            assert float(row[K]) == pytest.approx(float(expected), abs=1e-9)
+    counts = torch.cat([torch.full((150,), 2), torch.zeros(50)]).long()
+    sizes = 150 * (math.lgamma(gamma + 2) - math.lgamma(gamma))
+    assert float(prior.log_eppf(counts)) == pytest.approx(float(log_v(300, 150)) + sizes)
+    assert float(prior.log_predictive(counts).exp().sum()) == pytest.approx(1)
+    assert prior.sample_log_weights(counts)[:150].isfinite().all() and prior.log_marginal(counts).isfinite()
 
 
 @every_prior

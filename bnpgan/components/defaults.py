@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bnpgan import ranks
+from bnpgan.components.distributions import CHUNK
 from bnpgan.grids import Grid
 
 SHARES = Grid(torch.logspace(-5, 0, 16, dtype=torch.float64))
@@ -70,6 +71,9 @@ def data_covariance(x: Tensor) -> Tensor:
     ends = ranks.all_max(torch.stack([x.amax(0), -x.amin(0)]))
     if (ends[0] == -ends[1]).all():
         raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
-    N, D, centred = int(data_size(x)), x.shape[1], x - data_mean(x)
-    covariance, share = ranks.all_sum(centred.T @ centred) / N, D / (N + D)
+    N, D, products = int(data_size(x)), x.shape[1], x.new_zeros(x.shape[1], x.shape[1])
+    for chunk in x.split(max(1, CHUNK // D)):
+        centred = chunk - data_mean(x)
+        products += centred.T @ centred
+    covariance, share = ranks.all_sum(products) / N, D / (N + D)
     return (1 - share) * covariance + share * covariance.trace() / D * torch.eye(D, dtype=x.dtype, device=x.device)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bnpgan.components.quadratic import categorical, draw, gaussian_weights, log_densities
 
-CHUNK = 2**20  # log-densities held at once
+CHUNK = 2**20  # numbers held at once for some of the points
 
 
 class Components(ABC):

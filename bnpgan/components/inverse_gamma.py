@@ -12,7 +12,7 @@ from torch.distributions import Chi2
 
 from bnpgan.components.base import ExponentialFamily, FamilyStats
 from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, data_size, set_mean, set_nu
-from bnpgan.components.distributions import DiagonalGaussians
+from bnpgan.components.distributions import CHUNK, DiagonalGaussians
 from bnpgan.grids import Grid, as_grid, check_positive
 
 
@@ -133,8 +133,9 @@ class InverseGammaFamily(ExponentialFamily):
         )
 
     def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
-        y = x - prior.mean
-        yield torch.cat([torch.ones_like(y[:, :1]), y, self._pool(y * y)], 1)
+        for chunk in x.split(max(1, CHUNK // (2 * x.shape[1] + 1))):
+            y = chunk - prior.mean
+            yield torch.cat([torch.ones_like(y[:, :1]), y, self._pool(y * y)], 1)
 
     def _choose(self, members: list[Hyperparameters], log_posterior: Tensor, sums: Tensor, g: int) -> InverseGammaStats:
         prior = members[g]

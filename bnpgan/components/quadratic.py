@@ -165,12 +165,14 @@ def form_weights(form: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # or the first call, inside inference mode, would make it useless to gradients
 def triangle(size: int, device: torch.device) -> Tensor:
     """Rows and columns ``(2, size (size + 1) / 2)`` of an upper triangle, in the order of the quadratic features."""
     return torch.triu_indices(size, size, device=device)
 
 
 @cache
+@torch.inference_mode(False)
 def twice(size: int, device: torch.device) -> Tensor:
     """1 on the diagonal and 2 above it, ``(size (size + 1) / 2,)``."""
     rows, columns = triangle(size, device)

@@ -84,7 +84,7 @@ class Family(ABC):
         """
         if not self.learned:
             return self
-        g = torch.multinomial(self._posterior(counts, ordered).softmax(-1), 1)
+        g = int(torch.multinomial(self._posterior(counts, ordered).softmax(-1), 1))
         values = dict(zip(self._hyper(), self._members[0], strict=True))
         drawn = {name: float(values[name][g]) for name in self.learned}
         return replace(self, **drawn)  # type: ignore[type-var]

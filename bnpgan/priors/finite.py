@@ -10,6 +10,9 @@ from torch.distributions import Distribution, Geometric
 from bnpgan.grids import Grid, check_positive
 from bnpgan.priors.base import Family, log_gamma_sample
 
+NO_WEIGHT = 1e-15
+NEAR = 64  # points by which two totals may differ, to be seen from one another
+
 
 class Exchangeable(Family):
     """A family whose slots are alike: any naming of the blocks is as good as any other."""
@@ -91,7 +94,8 @@ class MixtureOfFiniteMixtures(Exchangeable):
 
     Args:
         concentration: :math:`\gamma > 0` of *each* component, or a :class:`~bnpgan.grids.Grid`.
-        number: the law of :math:`M - 1`, on 0, 1, 2, ...; values beyond which it has less than 1e-15 are left out.
+        number: the law of :math:`M - 1`, on 0, 1, 2, ...; values beyond which it has less than 1e-15 are left out, but
+            none up to eight times the slots.
 
     Raises:
         ValueError: if ``concentration`` is not positive, or ``number`` has a tail beyond 100,000.
@@ -109,24 +113,32 @@ class MixtureOfFiniteMixtures(Exchangeable):
 
     def __post_init__(self) -> None:
         check_positive("concentration", self.concentration)
-        if not float(self._log_p[len(self._log_p) // 2 :].exp().sum()) < 1e-15:
+        if not _second_half(self._log_p(1)) < NO_WEIGHT:
             raise ValueError(f"number must have a lighter tail than {self.number}: pass e.g. Geometric(0.1)")
 
     def _hyper(self) -> dict[str, float | Grid]:
         return {"concentration": self.concentration}
 
     @cached_property
-    def _log_p(self) -> Tensor:
-        # log p(M), M = 1, 2, ...: twice as many values until the second half has no weight.
-        size, p = 64, torch.ones(2)
-        while size < 2**17 and not float(p[len(p) // 2 :].sum()) < 1e-15:
-            size *= 2
-            p = self.number.log_prob(torch.arange(size, dtype=torch.float64)).softmax(0)
-        return p.log()
+    def _tables(self) -> dict[int, Tensor]:
+        return {}
 
-    def _log_v(self, total: Tensor, used: Tensor, gamma: Tensor, most: int | None = None) -> Tensor:
+    def _log_p(self, capacity: int) -> Tensor:
+        # log p(M), M = 1, 2, ...: twice as many values until the second half has no weight, and at least eight for each
+        # slot, for the data may want more clusters than the law of M.
+        if capacity not in self._tables:
+            log_p = self._first(64)
+            while len(log_p) < 8 * capacity or (len(log_p) < 2**17 and not _second_half(log_p) < NO_WEIGHT):
+                log_p = self._first(2 * len(log_p))
+            self._tables[capacity] = log_p
+        return self._tables[capacity]
+
+    def _first(self, size: int) -> Tensor:
+        return self.number.log_prob(torch.arange(size, dtype=torch.float64)).log_softmax(0)
+
+    def _log_v(self, total: Tensor, used: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:
         # log V_N(K) for N (...), K (...), gamma (G, 1), and with it one term for each M: (..., G, M).
-        log_p = self._log_p[:most].to(gamma.device).log_softmax(0)
+        log_p = log_p.to(gamma.device).log_softmax(0)
         M = torch.arange(1, len(log_p) + 1, dtype=log_p.dtype, device=log_p.device)
         used, total = used[..., None], total[..., None]
         falling = torch.lgamma(M + 1) - torch.lgamma((M - used).clamp(min=0) + 1)
@@ -137,18 +149,33 @@ class MixtureOfFiniteMixtures(Exchangeable):
         self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
         (gamma,) = hyper
-        total, used = totals[:, None, None] + 1, used[:, None]
-        one, more = (self._log_v(total, K, gamma).logsumexp(-1) for K in (used, used + 1))  # (T, U, G)
-        return (sizes + gamma).log(), (gamma[:, 0].log() + more - one).permute(2, 0, 1)
+        used, log_p = torch.cat([used, used[-1:] + 1]), self._log_p(capacity)  # one after the other, as they come
+        log_v = gamma.new_empty(len(gamma), len(totals), len(used))
+        near = (totals - totals.amin()).div(NEAR, rounding_mode="floor")
+        for group in near.unique():
+            rows = near == group
+            log_v[:, rows] = self._log_v_near(totals[rows] + 1, used, gamma, log_p)
+        return (sizes + gamma).log(), gamma[:, :, None].log() + log_v[..., 1:] - log_v[..., :-1]
+
+    def _log_v_near(self, totals: Tensor, used: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:
+        # log V_N(K) for all N (T,) and K (U,): (G, T, U). From one N to another each term changes by a factor that does
+        # not depend on K, a product of as many ratios as they differ by, each between 1 and M: none underflows.
+        terms = self._log_v(totals[:1, None], used[:, None], gamma, log_p)  # (U, G, M)
+        gammas = gamma * torch.arange(1, terms.shape[-1] + 1, dtype=terms.dtype, device=terms.device)
+        change = torch.lgamma(gammas + totals[0]) - torch.lgamma(gammas + totals[:, None, None])  # (T, G, M)
+        most = change.amax(-1, keepdim=True)
+        factor = torch.einsum("ugm,tgm->gtu", terms.softmax(-1).nan_to_num(0.0), (change - most).exp())
+        return terms.logsumexp(-1).T[:, None] + factor.log() + most.transpose(0, 1)
 
     def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
         (gamma,) = hyper
-        return self._log_blocks(n, gamma, None)
+        return self._log_blocks(n, gamma, self._log_p(n.shape[-1]))
 
     def _sample_log_weights(self, n: Tensor) -> Tensor:
         gamma = self._members[0][0].to(n.device)
         used = n > 0
-        M = 1 + int(torch.multinomial(self._log_v(n.sum(), used.sum(), gamma, len(n)).softmax(-1), 1))
+        log_p = self._log_p(len(n))[: len(n)]
+        M = 1 + int(torch.multinomial(self._log_v(n.sum(), used.sum(), gamma, log_p).softmax(-1), 1))
         # The slots in use have components, and the others join them in random order until there are M.
         rank = (torch.rand_like(n) + used).argsort(descending=True).argsort()
         log_gamma = log_gamma_sample(n + gamma)
@@ -156,11 +183,15 @@ class MixtureOfFiniteMixtures(Exchangeable):
 
     def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
         (gamma,) = hyper
-        return self._log_blocks(n, gamma, n.shape[-1]) - _log_namings(n)
+        return self._log_blocks(n, gamma, self._log_p(n.shape[-1])[: n.shape[-1]]) - _log_namings(n)
 
-    def _log_blocks(self, n: Tensor, gamma: Tensor, most: int | None) -> Tensor:
-        v = self._log_v(n.sum(-1), (n > 0).sum(-1), gamma, most).logsumexp(-1)
+    def _log_blocks(self, n: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:
+        v = self._log_v(n.sum(-1), (n > 0).sum(-1), gamma, log_p).logsumexp(-1)
         return v + torch.where(n > 0, torch.lgamma(gamma + n) - torch.lgamma(gamma), 0.0).sum(-1)
+
+
+def _second_half(log_p: Tensor) -> float:
+    return float(log_p[len(log_p) // 2 :].exp().sum())
 
 
 def _log_namings(n: Tensor) -> Tensor:

@@ -105,7 +105,7 @@ class Sampler(Clusterer):
 
         Where it takes long a terminal shows a progress bar.
         """
-        x = check_points(x).to(torch.float64)  # once, and not in every step
+        x = check_points(x).detach().to(torch.float64)  # once, and not in every step
         labels = self.init(x) if labels is None else labels
         for _ in tqdm(range(self.sweeps), desc=type(self).__name__, delay=5, leave=False, disable=None, unit="sweep"):
             labels = self.step(x, labels)
@@ -160,14 +160,14 @@ class Sampler(Clusterer):
             (torch.Size([2, 5, 80]), ['clusters', 'log_joint', 'factor'])
         """
         check_run(n, burn_in, thin, seeds)
-        x, began = check_points(x).to(torch.float64), time.perf_counter()
+        x, began = check_points(x).detach().to(torch.float64), time.perf_counter()
         draws = torch.empty(len(seeds), n, len(x), dtype=torch.int64, device=x.device)
         rows: list[dict[str, float]] = []
         devices = [x.device] if x.is_cuda else []
         with tqdm(total=len(seeds) * (burn_in + n * thin), disable=not progress, unit="sweep") as bar:
             for chain, seed in zip(draws, seeds, strict=True):
                 with torch.random.fork_rng(devices):
-                    torch.manual_seed(seed)
+                    ranks.seed(x.device, seed)
                     z = self.init(x) if labels is None else labels
                     for i in range(n):
                         for _ in range(thin if i else burn_in + thin):
@@ -183,7 +183,7 @@ class Sampler(Clusterer):
 
 def check_state(x: Tensor, labels: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
     """The points in float64 and the labels on their device; raises a ``ValueError`` where either is not valid."""
-    x = check_points(x).to(torch.float64)
+    x = check_points(x).detach().to(torch.float64)
     return x, check_labels(labels, capacity, len(x), x.device)
 
 

@@ -14,7 +14,7 @@ from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_st
 
 __all__ = ["CRPGibbs", "Seating"]
 
-ROWS = 256  # points that the compiled loop seats at once in ``init``
+ROWS = 64  # points that the compiled loop seats at once in ``init``
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from bnpgan.components.distributions import squared_distances
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
@@ -61,12 +62,12 @@ class DPMeans(Clusterer):
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)``, from the means of ``labels`` ``(N,)`` where they are given."""
-        x = check_points(x)
+        x = check_points(x).detach()
         if labels is None:
             labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         labels = check_labels(labels, self.capacity, len(x), x.device)
         penalty = farthest_first(x, self.clusters) if self.penalty is None else self.penalty
-        for _ in range(self.iterations):
+        for _ in tqdm(range(self.iterations), desc="DPMeans", delay=5, leave=False, disable=None, unit="pass"):
             moved = self._pass(x, labels, penalty)
             if torch.equal(moved, labels):
                 break

@@ -26,6 +26,8 @@ class IGMM(Sampler):
     the law of the labels is :math:`EPPF(z) (C - K)! / C!`: the prior's own, given :math:`K \le C`. The released code of
     MIC-GAN has no concentration and never revives an emptied component; both are here, as in the paper.
 
+    Densities are computed on the device of the points; the loop over them runs, compiled, on the CPU.
+
     Args:
         prior: how counts become probabilities.
         component: a conjugate family.

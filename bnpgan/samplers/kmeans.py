@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from bnpgan import ranks
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
@@ -85,12 +86,14 @@ class KMeans(Clusterer):
         tolerance = TOLERANCE * float(ranks.mean(points.squares)) / points.x.shape[1]
         best, lowest = points.x.new_empty(0), math.inf
         together = max(1, LARGE // 16 // points.number)  # two numbers in double precision for each point
-        for done in range(0, self.restarts, together):
-            for seeds in self._seeds(points, min(together, self.restarts - done)):
-                none = seeds.new_full((len(points.x),), -1)
-                labels, means = self._lloyd(points, points.chosen(seeds)[0], none, tolerance)
-                inertia = float(ranks.all_sum(points.errors(labels, means).sum()))
-                best, lowest = (labels, inertia) if inertia < lowest else (best, lowest)
+        with tqdm(total=self.restarts, desc="KMeans", delay=5, leave=False, disable=None, unit="restart") as bar:
+            for done in range(0, self.restarts, together):
+                for seeds in self._seeds(points, min(together, self.restarts - done)):
+                    none = seeds.new_full((len(points.x),), -1)
+                    labels, means = self._lloyd(points, points.chosen(seeds)[0], none, tolerance)
+                    inertia = float(ranks.all_sum(points.errors(labels, means).sum()))
+                    best, lowest = (labels, inertia) if inertia < lowest else (best, lowest)
+                    bar.update()
         return best
 
     def _seeds(self, points: Points, runs: int) -> Tensor:

@@ -85,4 +85,4 @@ class FixedLabels(Clusterer):
         known = labels if self.labels is None else self.labels
         if known is None:
             raise ValueError("labels: FixedLabels has none and was handed none: pass labels to it, to fit or to train")
-        return Partition.from_labels(x, known.to(x.device), self.capacity)
+        return Partition.from_labels(x, known, self.capacity)

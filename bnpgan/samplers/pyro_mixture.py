@@ -12,6 +12,7 @@ from pyro.infer import Trace_ELBO
 from pyro.poutine.util import site_is_subsample as is_plate
 from torch import Tensor
 from torch.distributions import Distribution
+from tqdm import tqdm
 
 from bnpgan.components.described import Description, described, numbers_like
 from bnpgan.components.distributions import Components, squared_distances
@@ -120,7 +121,10 @@ class PyroMixture(Clusterer):
         return self._learn(x, check_labels(labels, self.capacity, len(x), x.device), held=True)
 
     def _learn(self, x: Tensor, labels: Tensor, held: bool) -> Partition:
-        moments = x.mean(0), x.std(0, correction=0)
+        std = x.std(0, correction=0)
+        if not (std > 0).any():
+            raise ValueError("x holds points that are all equal, of no std that component could be given: pass others")
+        moments = x.mean(0), torch.where(std > 0, std, std.max())
         with numbers_like(x):
             guide = Normals(self._latents(x, moments), self.capacity)
             self._ascend(guide, x, labels, held, moments)
@@ -141,7 +145,7 @@ class PyroMixture(Clusterer):
         fewest = min(1.0, guide.size / len(x))
         # Validation takes half of the time, and what can be wrong has been checked.
         with torch.enable_grad(), pyro.validation_enabled(False):
-            for t in range(self.steps):
+            for t in tqdm(range(self.steps), desc="PyroMixture", delay=5, leave=False, disable=None, unit="step"):
                 done = max(0.0, 1.25 * t / self.steps - 0.25)  # of the steps in which the labels are free
                 beta = 1.0 if held else fewest ** max(0.0, 1 - done / 0.6)
                 i = torch.randint(len(x), (self.batch,), device=x.device) if self.batch < len(x) else slice(None)

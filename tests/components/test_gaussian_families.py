@@ -229,3 +229,14 @@ def test_given_hyper_parameters_are_taken_as_they_are(name):
 def test_bad_hyper_parameter_is_named(kind, name, value):
     with pytest.raises(ValueError, match=f"^{name} "):
         kind(**{name: value}).resolve(gaussian(2)(5))
+
+
+@pytest.mark.parametrize("kind", [NormalInverseGamma, SphericalNormal, NormalInverseWishart])
+def test_statistics_by_a_few_points_at_a_time_are_those_of_all(kind, monkeypatch):
+    x, labels = torch.randn(50, 3, dtype=torch.float64), torch.arange(50) % 4
+    whole = kind().stats(x, labels, 5)
+    for module in ("defaults", "inverse_gamma"):
+        monkeypatch.setattr(f"bnpgan.components.{module}.CHUNK", 20)
+    parts = kind().stats(x.clone(), labels, 5)
+    torch.testing.assert_close(parts.sums, whole.sums)
+    torch.testing.assert_close(parts.prior.scale, whole.prior.scale)

@@ -24,6 +24,16 @@ def features(x):
     return y[:, rows] * y[:, columns]
 
 
+def test_what_is_kept_for_a_size_serves_gradients_after_inference():
+    quadratic.triangle.cache_clear()
+    quadratic.twice.cache_clear()
+    x, gaussians, _ = mixture(N=5)
+    with torch.inference_mode():
+        gaussians.log_prob(x)
+    gaussians.log_prob(x.requires_grad_()).sum().backward()
+    assert x.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("D", [1, 2, 5])
 def test_features_and_their_sums_whatever_the_chunks(D, monkeypatch):
     x, _, slots = mixture(N=700, D=D)

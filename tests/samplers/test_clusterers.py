@@ -150,6 +150,11 @@ def test_numpy_and_tensors_of_the_same_points_give_the_same_partition(clusterer)
 
 
 @each(STARTS_WARM)
+def test_points_that_ask_for_gradients_are_points_too(clusterer):
+    assert not clusterer.fit(points().requires_grad_(), MARKED).components.mean.requires_grad
+
+
+@each(STARTS_WARM)
 def test_numpy_labels_start_a_fit(clusterer):
     assert clusterer.fit(points(), MARKED.numpy()).labels.shape == (N,)
 
@@ -336,6 +341,10 @@ def test_fixed_labels_are_for_as_many_points():
 
 
 # Labels from elsewhere, or from nowhere.
+
+
+def test_fixed_labels_may_be_handed_over_as_numpy():
+    assert FixedLabels(capacity=2).fit(np.zeros((2, 1)), np.array([0, 1])).labels.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("make", [torch.tensor, np.array, list, lambda z: torch.tensor(z, dtype=torch.uint8)])

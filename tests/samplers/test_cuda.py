@@ -10,8 +10,9 @@ import torch
 
 from bnpgan import data
 from bnpgan.components import NormalInverseWishart
+from bnpgan.grids import Grid
 from bnpgan.metrics import ari
-from bnpgan.priors import DirichletProcess
+from bnpgan.priors import DirichletProcess, PitmanYor
 from bnpgan.samplers import IGMM, CRPGibbs, KMeans, SliceSampler, SplitMerge, StickBreaking
 
 pytestmark = [
@@ -26,9 +27,10 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("kind", [StickBreaking, SliceSampler, IGMM, CRPGibbs])
-def test_sampler_finds_the_ring_on_the_device(kind):
+@pytest.mark.parametrize("prior", [DirichletProcess(1.0), PitmanYor(Grid.gamma(), Grid.beta())], ids=["DP", "PY*"])
+def test_sampler_finds_the_ring_on_the_device(kind, prior):
     x, truth = data.ring(2000)
-    sampler = kind(*PARTS, capacity=30, sweeps=5)
+    sampler = kind(prior, NormalInverseWishart(), capacity=30, sweeps=5)
     partition = sampler.fit(x.cuda(), truth.cuda() if kind is CRPGibbs else None)
     assert partition.labels.is_cuda
     assert ari(truth, partition.labels.cpu()) > 0.95

@@ -3,14 +3,26 @@
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
+import pyro
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
+from pyro import distributions as dist
 
-from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SphericalNormal
+from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SemiConjugateNormal, SphericalNormal
 from bnpgan.grids import Grid
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, MixtureOfFiniteMixtures, PitmanYor
-from bnpgan.samplers import IGMM, Algorithm8, CRPGibbs, SliceSampler, SplitMerge, StickBreaking
+from bnpgan.samplers import (
+    IGMM,
+    Algorithm8,
+    CRPGibbs,
+    DPMeans,
+    KMeans,
+    PyroMixture,
+    SliceSampler,
+    SplitMerge,
+    StickBreaking,
+)
 
 C = 6
 NIW = NormalInverseWishart()
@@ -25,6 +37,11 @@ SAMPLERS = {
     "SplitMerge, diagonal": SplitMerge(IGMM(PitmanYor(1.0, 0.1), NormalInverseGamma(), capacity=C, sweeps=1), pairs=4),
 }
 each_sampler = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS.keys())
+
+
+def laplace(mean, std):
+    loc = pyro.sample("loc", dist.Normal(mean, 3 * std).to_event(1))
+    return dist.Laplace(loc, 0.1 * std).to_event(1)
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -92,6 +109,29 @@ EQUAL = {
 @pytest.mark.parametrize("N", [1, 12])
 def test_points_that_are_all_equal_are_clustered_where_the_scale_is_given(sampler, N):
     assert_sound(sampler, torch.full((N, 2), 0.1))
+
+
+OTHERS = {
+    "KMeans": KMeans(2),
+    "DPMeans": DPMeans(capacity=C, clusters=2),
+    "PyroMixture": PyroMixture(laplace, capacity=2, steps=5),
+    "not conjugate": StickBreaking(DirichletProcess(1.0), SemiConjugateNormal(), capacity=C, sweeps=2),
+}
+
+
+@pytest.mark.parametrize("clusterer", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("data", DATA.values(), ids=DATA.keys())
+def test_unusual_data_are_clustered_by_other_clusterers_too(clusterer, data):
+    x = data()
+    p = clusterer.fit(x)
+    assert p.labels.shape == (len(x),) and p.components.mean[p.active].isfinite().all()
+
+
+@pytest.mark.parametrize("clusterer", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("N", [1, 5])
+def test_other_clusterers_say_what_points_that_are_all_equal_lack(clusterer, N):
+    with pytest.raises(ValueError, match=r"^(x holds|scale cannot be set|spread must be)"):
+        clusterer.fit(torch.full((N, 2), 0.1))
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
