@@ -116,9 +116,14 @@ class MixtureGAN:
     recipe: dict[str, Any] | None = field(default=None, init=False)
 
     def scheduled(self, **changes: Any) -> "MixtureGAN":
-        """The same parts with other fields of the schedule, e.g. ``gan.scheduled(betas=(0.5, 0.999), log=10)``.
+        """The same parts with other fields of the schedule.
 
         Its recipe is kept, with the changes beside its arguments, unless they have a penalty, which is no number.
+
+        Example:
+            >>> from bnpgan import recipes
+            >>> recipes.sc_gan(dim=2).scheduled(betas=(0.0, 0.99)).recipe["schedule"]
+            {'betas': [0.0, 0.99]}
         """
         gan = replace(self, schedule=replace(self.schedule, **changes))
         if self.recipe is not None and "penalty" not in changes:

@@ -143,6 +143,11 @@ def kmeans_plus_plus(x: Tensor, k: int) -> Tensor:
     A candidate is drawn with probability proportional to its squared distance from the seeds so far; of
     :math:`2 + \lfloor\log k\rfloor` candidates the one that lowers the sum of those distances most is kept.
 
+    Example:
+        >>> x = torch.tensor([[0.0], [0.0], [9.0], [9.0]])
+        >>> x[kmeans_plus_plus(x, 3)].flatten().sort().values
+        tensor([0., 9.])
+
     References:
         Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", 2007 (the greedy rule: section 5).
     """
@@ -150,7 +155,12 @@ def kmeans_plus_plus(x: Tensor, k: int) -> Tensor:
 
 
 def seeded_labels(x: Tensor, capacity: int) -> Tensor:
-    """Labels ``(N,)`` by the nearest of ``capacity`` k-means++ seeds, the largest cluster in slot 0 and so on."""
+    """Labels ``(N,)`` by the nearest of ``capacity`` k-means++ seeds, the largest cluster in slot 0 and so on.
+
+    Example:
+        >>> seeded_labels(torch.tensor([[0.0], [9.0], [9.0]]), 2)
+        tensor([1, 0, 0])
+    """
     points = Points(x.detach())
     labels, _ = points.step(points.chosen(points.seeds(capacity, 1)[0])[0])
     return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]
