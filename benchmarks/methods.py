@@ -18,7 +18,7 @@ from bnpgan.samplers import IGMM, CRPGibbs, DPMeans, KMeans, Sampler, SliceSampl
 
 # What is passed to the constructors of ours, by set; "*" for all sets. Tune here. The capacity is T of the set.
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
-    # NormalInverseWishart: what is left None is set, and learned, from the data. On B it is the prior that the published
+    # NormalInverseWishart: what is left None is set, and learned, from the data. B has the prior that the published
     # figures were measured with, kappa .01, nu D + 2, Psi .05 Cov(X): the default takes clusters to be more alike.
     "component": {"*": {}, "B": {"kappa": 0.01, "weight": 1e-9, "factor": 0.05}},
     "KMeans": {"*": {"restarts": 10}},
