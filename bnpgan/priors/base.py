@@ -28,6 +28,11 @@ class Prior(Protocol):
         """Log-probability ``(C,)`` that the next point takes each slot; empty slots share the new-cluster mass."""
         ...
 
+    @property
+    def has_urn(self) -> bool:
+        """Whether ``log_predictive`` is made of ``log_urn``; if not, loops over points are slow."""
+        ...
+
     def log_urn(self, sizes: Tensor, totals: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
         """What the predictive is made of, up to a factor for each total, for loops over points.
 
@@ -74,6 +79,11 @@ class Family(ABC):
     def learned(self) -> tuple[str, ...]:
         """The names of the hyper-parameters given as grids."""
         return learned(self)
+
+    @property
+    def has_urn(self) -> bool:
+        """Not where a subclass says anew what the predictive is."""
+        return type(self).log_predictive is Family.log_predictive
 
     def draw(self, counts: Tensor, ordered: bool = False) -> Self:
         r"""This prior with its grids replaced by a draw given counts ``(C,)``, :math:`p(g) \propto w_g p(n \mid g)`.

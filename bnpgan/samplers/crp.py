@@ -119,7 +119,7 @@ class CRPGibbs(Sampler):
     def _sweep(self, x: Tensor, labels: Tensor) -> Tensor:
         now, points = labels.cpu().clone(), x.cpu()
         start = self._start(points, now)
-        if "seat_" in vars(type(self.component)):  # not of a subclass, whose changes it would not heed
+        if "seat_" in vars(type(self.component)) and start.prior.has_urn:  # not of a subclass, to heed its changes
             self._seat_compiled(points, now, start)
         else:
             for _ in self._seat(points, now, start):

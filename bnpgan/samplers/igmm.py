@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bnpgan.components.base import Component
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
+from bnpgan.samplers.base import Sampler, check_chain, check_state, invert, log_prior_of_slots
 from bnpgan.samplers.starts import starting_labels
 
 __all__ = ["IGMM"]
@@ -74,15 +74,27 @@ class IGMM(Sampler):
         components = self.component.posterior_sample(stats)
         moved, counts = labels.cpu().clone(), torch.bincount(labels, minlength=self.capacity).cpu()
         sizes = torch.arange(len(x))
-        log_old, log_new = prior.log_urn(sizes, sizes[-1:], self.capacity)
+        urn = prior.log_urn(sizes, sizes[-1:], self.capacity) if prior.has_urn else None
         for rows in sizes.split(max(1, CHUNK // self.capacity)):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
             density = components.log_prob(x[part]).softmax(1).cpu()  # up to a factor for each point
             uniform = torch.rand(len(rows), dtype=torch.float64)
-            state = [tensor.numpy() for tensor in (density, moved[part], uniform, counts)]
-            reseat(*state, log_old.exp().numpy(), log_new[0].exp().numpy())
+            state = density, moved[part], uniform, counts
+            if urn is None:
+                _reseat(prior, *state)
+            else:
+                reseat(*(tensor.numpy() for tensor in state), urn[0].exp().numpy(), urn[1][0].exp().numpy())
         return moved.to(x.device)
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log EPPF(z) + \log (C - K)! / C!`, ``()``."""
         return log_prior_of_slots(self.prior, labels, self.capacity)
+
+
+def _reseat(prior: Prior, density: Tensor, labels: Tensor, uniform: Tensor, counts: Tensor) -> None:
+    # What the compiled loop does, by the prior's predictive: for priors that say it anew.
+    for i, k in enumerate(labels.tolist()):
+        counts[k] -= 1
+        weights = prior.log_predictive(counts).exp() * density[i]
+        labels[i] = k = int(invert(weights[None], uniform[i : i + 1]))
+        counts[k] += 1

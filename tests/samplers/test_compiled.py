@@ -1,5 +1,7 @@
 """The compiled loops do what the readable ones do."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from bnpgan.compiled import reseat
 from bnpgan.components import NormalInverseWishart, SphericalNormal
 from bnpgan.components.seating import inverse_factor, move
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, MixtureOfFiniteMixtures, PitmanYor
-from bnpgan.samplers import CRPGibbs
+from bnpgan.samplers import IGMM, CRPGibbs, igmm
 
 PRIORS = {
     "DP": DirichletProcess(0.8),
@@ -95,17 +97,36 @@ def test_reseat_moves_points_one_after_the_other(N, seeds):
     for seed in range(seeds):
         torch.manual_seed(seed)
         density, uniform = torch.rand(N, C, dtype=torch.float64) ** 4, torch.rand(N, dtype=torch.float64)
-        labels = torch.randint(0, 4, (N,))
-        counts, expected = torch.bincount(labels, minlength=C), labels.clone()
-        moved, n = labels.numpy().copy(), counts.numpy().copy()
-        reseat(density.numpy(), moved, uniform.numpy(), n, old.exp().numpy(), new[0].exp().numpy())
-        for i in range(N):
-            counts[expected[i]] -= 1
-            cumulative = (prior.log_predictive(counts).exp() * density[i]).cumsum(0)
-            expected[i] = int(torch.searchsorted(cumulative, uniform[i] * cumulative[-1], right=True))
-            counts[expected[i]] += 1
-        assert moved.tolist() == expected.tolist()
-        assert n.tolist() == counts.tolist()
+        moved = torch.randint(0, 4, (N,))
+        counts, expected = torch.bincount(moved, minlength=C), moved.clone()
+        n = counts.clone()
+        reseat(*(t.numpy() for t in (density, moved, uniform, n)), old.exp().numpy(), new[0].exp().numpy())
+        igmm._reseat(prior, density, expected, uniform, counts)
+        assert torch.equal(moved, expected) and torch.equal(n, counts)
+
+
+class SameAgain(PitmanYor):
+    def log_predictive(self, counts):
+        return super().log_predictive(counts)
+
+
+class Reluctant(PitmanYor):
+    """Opens a cluster with half of the mass."""
+
+    def log_predictive(self, counts):
+        return super().log_predictive(counts) + (counts == 0) * math.log(0.5)
+
+
+@pytest.mark.parametrize("kind", [CRPGibbs, IGMM])
+def test_a_prior_that_says_its_predictive_anew_is_heeded(kind):
+    x, start = 0.1 * points(60, 2), torch.arange(60) % 10
+    opened = {}
+    for prior in (PitmanYor(0.7, 0.3), Reluctant(0.7, 0.3), SameAgain(0.7, 0.3)):
+        torch.manual_seed(0)
+        sampler = kind(prior, NormalInverseWishart(scale=0.1), capacity=30)
+        opened[type(prior)] = sampler.step(x, start)
+    assert torch.equal(opened[PitmanYor], opened[SameAgain])
+    assert not torch.equal(opened[PitmanYor], opened[Reluctant])
 
 
 @pytest.mark.parametrize("name", PRIORS)
