@@ -24,7 +24,7 @@ x, truth = data.ring(400, std=0.12)
 # %%
 # The label vector is the whole state of the chain, so stepping by hand is a loop.
 
-sampler = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(), capacity=20)
+sampler = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(scale=0.05), capacity=20)
 labels = torch.zeros(len(x), dtype=torch.int64)
 frames, joint = {0: labels}, [float(sampler.log_joint(x, labels))]
 for sweep in range(1, 61):
