@@ -13,7 +13,6 @@ UMAP features of MNIST and Fashion-MNIST (70,000 x 10), read from ``DATA/feature
 
 import argparse
 import os
-import platform
 import subprocess
 import time
 from pathlib import Path
@@ -28,6 +27,7 @@ from sklearn.mixture import BayesianGaussianMixture
 from bnpgan import data
 from bnpgan.components import NormalInverseWishart
 from bnpgan.priors import DirichletProcess
+from bnpgan.reproduce.runs import circumstances
 from bnpgan.samplers import CRPGibbs, Sampler, SplitMerge, StickBreaking
 
 
@@ -81,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    print(f"`python benchmarks/mixing.py {options.what}`, commit {commit}, one thread, {platform.processor()}\n")
+    print(f"`python benchmarks/mixing.py {options.what}`, commit {commit}, one thread, {circumstances()['hardware']}\n")
     print(
         "| method | seed | sweeps | clusters | over .1 % | NMI | ARI | CPU seconds |\n|---|---|---|---|---|---|---|---|"
     )
