@@ -164,7 +164,8 @@ class MixtureOfFiniteMixtures(Exchangeable):
         gammas = gamma * torch.arange(1, terms.shape[-1] + 1, dtype=terms.dtype, device=terms.device)
         change = torch.lgamma(gammas + totals[0]) - torch.lgamma(gammas + totals[:, None, None])  # (T, G, M)
         most = change.amax(-1, keepdim=True)
-        factor = torch.einsum("ugm,tgm->gtu", terms.softmax(-1).nan_to_num(0.0), (change - most).exp())
+        shares = terms.softmax(-1).nan_to_num(0.0)  # 0 / 0 where the law of M has no room for so many clusters
+        factor = torch.einsum("ugm,tgm->gtu", shares, (change - most).exp())
         return terms.logsumexp(-1).T[:, None] + factor.log() + most.transpose(0, 1)
 
     def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:

@@ -105,7 +105,7 @@ class Sampler(Clusterer):
 
         Where it takes long a terminal shows a progress bar.
         """
-        x = check_points(x).detach().to(torch.float64)  # once, and not in every step
+        x = check_double(x)  # once, and not in every step
         labels = self.init(x) if labels is None else labels
         for _ in tqdm(range(self.sweeps), desc=type(self).__name__, delay=5, leave=False, disable=None, unit="sweep"):
             labels = self.step(x, labels)
@@ -160,7 +160,7 @@ class Sampler(Clusterer):
             (torch.Size([2, 5, 80]), ['clusters', 'log_joint', 'factor'])
         """
         check_run(n, burn_in, thin, seeds)
-        x, began = check_points(x).detach().to(torch.float64), time.perf_counter()
+        x, began = check_double(x), time.perf_counter()
         draws = torch.empty(len(seeds), n, len(x), dtype=torch.int64, device=x.device)
         rows: list[dict[str, float]] = []
         devices = [x.device] if x.is_cuda else []
@@ -183,8 +183,14 @@ class Sampler(Clusterer):
 
 def check_state(x: Tensor, labels: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
     """The points in float64 and the labels on their device; raises a ``ValueError`` where either is not valid."""
-    x = check_points(x).detach().to(torch.float64)
+    x = check_double(x)
     return x, check_labels(labels, capacity, len(x), x.device)
+
+
+def check_double(x: Tensor) -> Tensor:
+    """The points in float64, without gradients: the same tensor if it can be, for what is remembered of it."""
+    x = check_points(x)
+    return (x.detach() if x.requires_grad else x).to(torch.float64)
 
 
 def check_chain(sampler: Sampler) -> None:

@@ -29,6 +29,7 @@ from bnpgan.samplers import (
     SliceSampler,
     StickBreaking,
 )
+from bnpgan.samplers.base import check_state
 from bnpgan.samplers.kmeans import kmeans_plus_plus
 from bnpgan.samplers.points import BLOCK, Points
 
@@ -152,6 +153,12 @@ def test_numpy_and_tensors_of_the_same_points_give_the_same_partition(clusterer)
 @each(STARTS_WARM)
 def test_points_that_ask_for_gradients_are_points_too(clusterer):
     assert not clusterer.fit(points().requires_grad_(), MARKED).components.mean.requires_grad
+
+
+def test_points_of_a_chain_stay_the_same_tensor():
+    """What is remembered of points, such as their covariance, is found again by the tensor that they are."""
+    x = points(torch.float64)
+    assert check_state(x, MARKED, C)[0] is x
 
 
 @each(STARTS_WARM)
