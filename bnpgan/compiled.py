@@ -1,15 +1,13 @@
 """Loops over points that no tensor operation can express, compiled by numba at their first call."""
 
-import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 NEGLIGIBLE = 45.0  # nats: a weight e^-45 of the largest is less than rounding
-UNSEEN = 18.0  # and e^-18 is than that in single precision
 compiled: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp"})
-compiled_rows: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nnan", "nsz"})
+compiled_finite: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nnan", "nsz"})
 
 
 @compiled
@@ -54,55 +52,3 @@ def reseat(density, labels, uniform, counts, old, new):
         labels[i] = k
         used += counts[k] == 0
         counts[k] += 1
-
-
-@compiled
-def products(x, features):
-    r"""Write the features ``(F, n)`` of points ``(n, D)``: :math:`\tilde x_i \tilde x_j, i \le j`, with a leading 1."""
-    n, D = x.shape
-    columns = np.empty((D + 1, n), dtype=x.dtype)
-    columns[0] = 1
-    for t in range(n):
-        for d in range(D):
-            columns[d + 1, t] = x[t, d]
-    row = 0
-    for i in range(D + 1):
-        for j in range(i, D + 1):
-            for t in range(n):
-                features[row, t] = columns[i, t] * columns[j, t]
-            row += 1
-
-
-@compiled_rows
-def choose_rows(logits, offset, uniform, tolerance, slots, doubt):
-    """Choose from each row of log-weights by inversion, and say where sums off by a tolerance might change the slot.
-
-    Args:
-        logits: ``(n, C)``, up to a constant for each row.
-        offset: ``(C,)``, to be added to each row.
-        uniform: in [0, 1), ``(n,)``.
-        tolerance: ``(n,)``, of the summed shares.
-        slots: ``(n,)``, written.
-        doubt: ``(n,)``, written.
-    """
-    n, C = logits.shape
-    row, likely, weights = np.empty(C), np.empty(C, dtype=np.int64), np.empty(C)
-    for i in range(n):
-        largest = logits[i, 0] + offset[0]
-        for k in range(C):
-            row[k] = logits[i, k] + offset[k]
-            largest = max(largest, row[k])
-        least = largest - (NEGLIGIBLE if tolerance[i] == 0 else UNSEEN)
-        found, total = 0, 0.0
-        for k in range(C):  # no branch that would have to be guessed
-            likely[found] = k
-            found += row[k] >= least
-        for f in range(found):
-            weights[f] = math.exp(row[likely[f]] - largest)
-            total += weights[f]
-        level, cumulative, j = uniform[i] * total, weights[0], 0
-        while j < found - 1 and cumulative <= level:
-            j += 1
-            cumulative += weights[j]
-        slots[i] = likely[j]
-        doubt[i] = min(cumulative - level, level - cumulative + weights[j]) < tolerance[i] * total

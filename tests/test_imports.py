@@ -90,7 +90,7 @@ def test_samplers_take_priors_and_families_as_arguments():
     for path in (PACKAGE / "samplers").glob("*.py"):
         for part, name in imports(ast.parse(path.read_text())):
             assert part != "priors" or name == "Prior", path
-            interfaces = {"Component", "Components", "Stats", "categorical", "squared_distances"}
+            interfaces = {"Component", "Components", "Stats", "categorical", "invert", "squared_distances"}
             pyro = {"Description", "described", "numbers_like"}  # these take a user's function as an argument
             assert part != "components" or name in interfaces | pyro, path
 

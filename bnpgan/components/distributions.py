@@ -8,7 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from bnpgan.components.quadratic import categorical, draw, gaussian_weights, log_densities
+from bnpgan.components.quadratic import gaussian_weights, log_densities
+from bnpgan.components.slots import categorical, choose
 
 CHUNK = 2**20  # numbers held at once for some of the points
 
@@ -71,11 +72,10 @@ class Gaussians(Components):
     def draw(self, x: Tensor, log_weights: Tensor) -> Tensor:
         r"""A slot ``(N,)`` for each point ``(N, D)``, :math:`p(k) \propto w_k \, p(x \mid \theta_k)`.
 
-        In single precision, around the middle of the mixture and in units of its covariance; where its rounding could
-        have changed the slot, in double precision.
+        In single precision where its rounding cannot have changed the slot, else in double precision.
         """
         uniform = torch.rand(len(x), dtype=self.mean.dtype, device=x.device)
-        return draw(x, self.mean, self.covariance, log_weights, uniform)
+        return choose(x, self.mean, self.covariance, log_weights, uniform)
 
     def sample(self, slots: Tensor) -> Tensor:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
@@ -85,7 +85,7 @@ class Gaussians(Components):
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The slot ``(N,)`` of the highest posterior probability."""
-        return (self.log_prob(x) + log_weights).argmax(1)
+        return choose(x, self.mean, self.covariance, log_weights)
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,19 @@ def prior_matrix(prior: Hyperparameters) -> Tensor:
     return torch.block_diag(prior.scale.new_full((1, 1), prior.kappa), prior.scale)
 
 
+def log_dets(sums: Tensor, members: list[Hyperparameters]) -> Tensor:
+    """Log-determinants ``(G, K)`` of the sums ``(K, D + 1, D + 1)`` of slots plus the matrix of each of the members."""
+    empty = torch.stack([prior_matrix(prior) for prior in members])
+    if sums.device.type != "cpu":
+        return 2 * cholesky(sums + empty[:, None], members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    from bnpgan.components import kernels  # numba takes half a second to import
+
+    found = sums.new_empty(len(members), len(sums))
+    if not kernels.log_dets(sums.numpy(), empty.numpy(), found.numpy()):
+        raise ValueError(too_far(members[0]))
+    return found
+
+
 def cholesky(matrix: Tensor, prior: Hyperparameters) -> Tensor:
     """Cholesky factors ``(..., D + 1, D + 1)``; raises a ``ValueError`` where a matrix has lost its digits."""
     factor, failed = torch.linalg.cholesky_ex(matrix)

@@ -15,6 +15,7 @@ from bnpgan.components.inverse_wishart import (
     Hyperparameters,
     cholesky,
     inverse_wishart_factor,
+    log_dets,
     log_marginal,
     log_ratio,
     prior_matrix,
@@ -187,10 +188,7 @@ class NormalInverseWishart(ExponentialFamily):
         return log_marginal([stats.prior], stats.n, stats.log_det[None])[0]
 
     def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
-        n, D = sums[:, 0], len(members[0].mean)
-        matrices = _matrices(sums, D) + torch.stack([prior_matrix(prior) for prior in members])[:, None]
-        log_det = 2 * cholesky(matrices, members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return log_marginal(members, n, log_det)
+        return log_marginal(members, sums[:, 0], log_dets(_matrices(sums, len(members[0].mean)), members))
 
     def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
         return quadratic(x - prior.mean)

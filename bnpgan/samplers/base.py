@@ -226,9 +226,3 @@ def log_prior_of_slots(prior: Prior, labels: Tensor, capacity: int) -> Tensor:
     counts = torch.bincount(check_labels(labels, capacity), minlength=capacity)
     empty = (counts == 0).sum().to(torch.float64)
     return prior.log_eppf(counts) + torch.lgamma(empty + 1) - torch.lgamma(empty.new_tensor(capacity + 1.0))
-
-
-def invert(weights: Tensor, uniform: Tensor) -> Tensor:
-    """The slots ``(N,)`` at which weights ``(N, K)``, summed slot after slot, exceed shares ``(N,)`` of their sum."""
-    cumulative = weights.cumsum(1)
-    return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True).squeeze(1)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component, Stats
+from bnpgan.components.slots import invert
 from bnpgan.partition import check_labels, check_points
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_state, invert, log_prior_of_slots
+from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_state, log_prior_of_slots
 
 __all__ = ["CRPGibbs", "Seating"]
 

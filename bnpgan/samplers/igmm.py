@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component
+from bnpgan.components.slots import invert
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_state, invert, log_prior_of_slots
+from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
 from bnpgan.samplers.starts import starting_labels
 
 __all__ = ["IGMM"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component, Stats
-from bnpgan.components.quadratic import categorical
+from bnpgan.components.slots import categorical
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
 from bnpgan.samplers.starts import starting_labels

@@ -1,0 +1,202 @@
+r"""Which Gaussian of a mixture a point is drawn from, or likeliest from: in single precision, and right as in double.
+
+The log-densities are one matrix product of the quadratic features of the points, see ``quadratic.py``. It is taken in
+single precision, around the middle of the mixture and in units of its covariance, for the slots that may matter only;
+where its error could have led to another slot, the point is looked at again in double precision.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from bnpgan.components.quadratic import form_weights, gaussian_form, log_densities, rows_at_once
+
+BLOCK = 4000  # points at once; were it a power of 2, numbers of one point would displace each other from the cache
+HOPELESS = 0.1  # where the error of a usual point may be larger, single precision is not tried
+HEAVY = 1e-3  # slots of a larger share are looked at for all points
+UNSEEN = 22.0  # nats: weights below e^-22 of the largest count as doubt only; in double precision e^-44, as nothing
+MANY = 2**12  # of fewer points all slots are looked at: to find out which matter takes longer
+
+
+def choose(x: Tensor, mean: Tensor, covariance: Tensor, log_weights: Tensor, uniform: Tensor | None = None) -> Tensor:
+    r"""A slot ``(N,)`` for each point, :math:`p(k) \propto w_k N(x \mid \mu_k, \Sigma_k)`: drawn, or the likeliest.
+
+    Args:
+        x: points ``(N, D)``.
+        mean: ``(K, D)``.
+        covariance: ``(K, D, D)``.
+        log_weights: ``(K,)``, -inf where there is no component.
+        uniform: numbers in [0, 1), ``(N,)``: a point has the slot at which the shares, summed slot after slot, exceed
+            its number. ``None``: the slot of the largest share.
+    """
+    mixture = _Mixture.of(mean, covariance, log_weights)
+    x, uniform = x.detach(), mixture.offset[:0] if uniform is None else uniform.double()
+    slots, doubt = mixture.choose(x, uniform, torch.float32)
+    for rows in doubt.nonzero().flatten().split(BLOCK):
+        slots[rows], _ = mixture.choose(x[rows], uniform[rows] if len(uniform) else uniform, torch.float64)
+    return slots
+
+
+@dataclass(frozen=True, eq=False)
+class _Mixture:
+    # Gaussians in units y = (x - middle) unit in which their mixture has the mean 0 and the covariance 1, all in double
+    # precision. The log-weight of slot k at a point is offset_k + phi(y) w_k; at its mean it is peak_k, and the square
+    # of the mean is far_k in the norm of the precision.
+    middle: Tensor
+    unit: Tensor
+    share: Tensor
+    offset: Tensor
+    weights: Tensor
+    far: Tensor
+    peak: Tensor
+
+    @classmethod
+    def of(cls, mean: Tensor, covariance: Tensor, log_weights: Tensor) -> Self:
+        mean, covariance, log_weights = (part.detach().double() for part in (mean, covariance, log_weights))
+        share = log_weights.softmax(0)
+        middle = share @ mean
+        apart = mean - middle
+        total = (share[:, None, None] * covariance).sum(0) + (share[:, None] * apart).T @ apart
+        unit = torch.linalg.inv(torch.linalg.cholesky(total)).T
+        form = gaussian_form(apart @ unit, unit.T @ covariance @ unit)
+        offset, far = log_weights.clamp(min=-1e30) - 0.5 * form[:, 0, 0], -(form[:, 1:, 0] * (apart @ unit)).sum(1)
+        form[:, 0, 0] = 0
+        peak = offset + 0.5 * far
+        return cls(middle, unit, share, offset, -0.5 * form_weights(form), far.clamp(min=1e-30), peak)
+
+    def among(self, looked: Tensor, dtype: torch.dtype) -> "_Among":
+        # Of the slots ``looked`` (K,).
+        F, D = self.weights.shape[1], len(self.middle)
+        weights, single = self.weights[looked], dtype == torch.float32
+        error = torch.stack([part.norm(dim=1).max() for part in weights[:, 1:].split([D, F - D - 1], 1)])
+        error *= 4 * (F**0.5 + 1) * 2**-24 if single else 0
+        hopeless = single and float(error[0] * D**0.5 + error[1] * D) > HOPELESS  # the square of a usual point is D
+        unseen = UNSEEN if single else 2 * UNSEEN
+        return _Among(looked.nonzero().flatten(), weights.to(dtype), self.offset[looked], error, unseen, hopeless)
+
+    def choose(self, x: Tensor, uniform: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        # The slots (N,), and which points are in doubt, (N,).
+        slots, doubt = (torch.empty(len(x), dtype=kind, device=x.device) for kind in (torch.int64, torch.bool))
+        on_cpu = x.device.type == "cpu"
+        few, size = (
+            on_cpu and dtype == torch.float32 and len(x) >= MANY,
+            BLOCK if on_cpu else rows_at_once(x, len(self.far)),
+        )
+        looked = self.share >= (self.share.max().clamp(max=HEAVY) if few else 0)
+        among, rest = self.among(looked, dtype), _Rest.of(self, ~looked)
+        if among.hopeless:
+            return self.choose(x, uniform, torch.float64)
+        for start in range(0, len(x), size):
+            rows = slice(start, start + size)
+            y = (x[rows].double() - self.middle) @ self.unit
+            points = y.to(dtype), y.square().sum(1)
+            slots[rows], doubt[rows], best = among.choose(*points, uniform[rows])
+            while len(rest.slots) and len(reached := rest.reach(among, *points, best)):
+                looked[reached] = True
+                among, rest = self.among(looked, dtype), _Rest.of(self, ~looked)
+                if among.hopeless:
+                    return self.choose(x, uniform, torch.float64)
+                slots[rows], doubt[rows], best = among.choose(*points, uniform[rows])
+        return slots, doubt
+
+
+@dataclass(frozen=True, eq=False)
+class _Among:
+    # Some slots of a mixture, their weights as single or double precision has them, and the most by which a log-weight
+    # is then wrong, by the length of a point and its square, (2,). With the unit roundoff u the error of a product over
+    # F features is at most 4 sqrt(F) u sum_f |phi_f w_f| but with a probability of 2 e^-8 (Higham and Mary, "A new
+    # approach to probabilistic rounding error analysis", 2019, Theorem 3.1), and norms that bound the sum are some
+    # times its size; what is multiplied is rounded too.
+    slots: Tensor
+    weights: Tensor
+    offset: Tensor
+    error: Tensor
+    unseen: float
+    hopeless: bool
+
+    def choose(self, y: Tensor, square: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        # The slots (n,) of points (n, D) of these squared lengths, which are in doubt, and the largest log-weights.
+        logits = log_densities(y, self.weights, by_slot=True).T  # (k, n)
+        choose = choose_by_tensors if y.device.type != "cpu" else choose_compiled
+        slots, doubt, best = choose(logits, self.offset, self.error, self.unseen, square, uniform)
+        return self.slots[slots], doubt, best
+
+
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    # The other slots, and what a bound on their log-weights takes: see ``reach``.
+    slots: Tensor
+    pull: Tensor
+    slack: Tensor
+    far: Tensor
+    peak: Tensor
+
+    @classmethod
+    def of(cls, mixture: _Mixture, left: Tensor) -> Self:
+        D = len(mixture.middle)
+        pull = mixture.weights[left, 1 : D + 1]
+        slack = 4 * (D**0.5 + 1) * 2**-24 * pull.norm(dim=1)
+        return cls(left.nonzero().flatten(), pull.float(), slack, mixture.far[left], mixture.peak[left])
+
+    def reach(self, among: _Among, y: Tensor, square: Tensor, best: Tensor) -> Tensor:
+        # Those that may matter to one of the points, in single precision.
+        from bnpgan.components.kernels import reach
+
+        reached = torch.empty(len(self.slots), dtype=torch.bool)
+        bound = (part.numpy() for part in (self.pull @ y.T, self.slack, self.far, self.peak, among.error))
+        reach(*bound, among.unseen, *(part.numpy() for part in (square, best, reached)))
+        return self.slots[reached]
+
+
+def choose_compiled(
+    logits: Tensor, offset: Tensor, error: Tensor, unseen: float, square: Tensor, uniform: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The slots, doubts and largest log-weights that ``choose_columns`` finds, which says what these are."""
+    from bnpgan.components.kernels import choose_columns  # numba takes half a second to import
+
+    slots, doubt, best = (torch.empty(len(square), dtype=kind) for kind in (torch.int64, torch.bool, torch.float64))
+    state = (part.numpy() for part in (square, uniform, slots, doubt, best))
+    choose_columns(logits.numpy(), offset.numpy(), error.numpy(), unseen, *state)
+    return slots, doubt, best
+
+
+def choose_by_tensors(
+    logits: Tensor, offset: Tensor, error: Tensor, unseen: float, square: Tensor, uniform: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same by operations on whole tensors, on any device."""
+    values = logits + offset[:, None]
+    best, slots = values.max(0)
+    twice = 2 * (error[0] * square.sqrt() + error[1] * square).clamp(max=unseen)
+    if not len(uniform):
+        return slots, ((values >= best - twice).sum(0) > 1) & (error[1] > 0), best
+    weights = (values - best).exp()
+    cumulative = weights.cumsum(0)
+    total = cumulative[-1]
+    level = uniform * total
+    slots = (cumulative <= level).sum(0).clamp(max=len(values) - 1)
+    above = cumulative.gather(0, slots[None])[0]
+    below = above - weights.gather(0, slots[None])[0]
+    up, down = (part * (1 - part / total) * twice.expm1() for part in (above, below))
+    close = torch.minimum(above - level - up, level - below - down) < len(values) * math.exp(-unseen) * total
+    return slots, close & (error[1] > 0), best
+
+
+def categorical(logits: Tensor) -> Tensor:
+    """One draw ``(N,)`` from each row of unnormalised log-probabilities ``(N, K)``."""
+    uniform = torch.rand(len(logits), dtype=torch.float64, device=logits.device)
+    if logits.device.type != "cpu":
+        return invert(logits.softmax(1), uniform)
+    from bnpgan.components.kernels import choose_rows
+
+    slots = torch.empty(len(logits), dtype=torch.int64)
+    choose_rows(*(part.numpy() for part in (logits, uniform, slots)))
+    return slots
+
+
+def invert(weights: Tensor, uniform: Tensor) -> Tensor:
+    """The slots ``(N,)`` at which weights ``(N, K)``, summed slot after slot, exceed shares ``(N,)`` of their sum."""
+    cumulative = weights.cumsum(1)
+    return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True).squeeze(1)
