@@ -140,12 +140,16 @@ def reach(pulls, slack, far, peak, error, unseen, square, best, reached):
         best: the largest log-weight of each point among the slots that were looked at, ``(n,)``.
         reached: ``(K,)``, written.
     """
-    n = len(best)
+    n, lowest = len(best), math.inf
     length, least = np.empty(n), np.empty(n)
     for t in range(n):
         length[t] = math.sqrt(square[t])
         least[t] = best[t] - 2 * min(error[0] * length[t] + error[1] * square[t], unseen) - unseen
+        lowest = min(lowest, least[t])
     for k in range(len(far)):
+        reached[k] = False
+        if peak[k] < lowest:
+            continue
         row, found = pulls[k], 0
         for t in range(n):
             apart = max(far[k] - row[t] - slack[k] * length[t], 0.0)

@@ -11,10 +11,13 @@ from bnpgan.components.distributions import squared_distances
 from bnpgan.partition import check_points
 from bnpgan.priors import Prior
 from bnpgan.samplers.kmeans import seeded_labels
+from bnpgan.samplers.proposals import Allocation, Pairs
 
 ROUNDS = 10  # in which points follow the clusters, before clusters are merged
 ENOUGH = 400  # points to a slot, in these
 NEAR = 8  # other clusters with which one is compared
+WIDE = 5.0  # standard errors of kurtosis that make a cluster look like two
+TRIES = 8  # to split it
 
 
 def starting_labels(x: Tensor, prior: Prior, component: Component, capacity: int) -> Tensor:
@@ -23,7 +26,9 @@ def starting_labels(x: Tensor, prior: Prior, component: Component, capacity: int
     From the cells of ``capacity`` k-means++ seeds, points go to the cluster under which they are likeliest, ten times
     (a subset of them, where there are many); then two clusters are merged while that makes the labels likelier,
     :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, the best two first, and all points go where they are likeliest
-    again, twice. A family without marginal likelihoods in closed form starts from the cells.
+    again, twice. Small clusters that had no seed are by then parts of others, which look wider than Gaussians: these
+    are split where that makes the labels likelier. A family without marginal likelihoods in closed form starts from
+    the cells.
 
     Args:
         x: points ``(N, D)``.
@@ -48,6 +53,8 @@ def starting_labels(x: Tensor, prior: Prior, component: Component, capacity: int
     for _ in range(2):
         labels = _merged(x, labels, prior, component, capacity)
         labels = _likeliest(x, component, x, labels, capacity)
+    if ranks.scope() is None:  # a proposal sees the points of one rank
+        labels = _split(x, labels, prior, component, capacity)
     return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]
 
 
@@ -84,6 +91,44 @@ def _merged(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: i
         if len(others):
             gains[first, others] = gain(torch.full_like(others, first), others)
     return slots[labels]
+
+
+def _split(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: int) -> Tensor:
+    stats, found = component.stats(x, labels, capacity), labels.clone()
+    counts, wide = torch.bincount(labels, minlength=capacity), _wide(x, labels, component.posterior_mean(stats))
+    for _ in range(TRIES):
+        if not wide or (counts > 0).all():
+            break
+        members = [(found == k).nonzero().flatten() for k in wide]
+        i, j = torch.stack([rows[torch.randperm(len(rows), device=x.device)[:2]] for rows in members], 1)
+        pairs = Pairs.disjoint(i, j, found, capacity)
+        allocation = Allocation(x, pairs, component, stats)
+        side, _ = allocation.grow()
+        gains, sizes = allocation.gain(side), torch.bincount(2 * pairs.pair + side).view(-1, 2)
+        for p in gains.argsort(descending=True).tolist():
+            split, free = counts.clone(), (counts == 0).nonzero().flatten()[:1]
+            split[wide[p]], split[free] = sizes[p]
+            if len(free) and float(gains[p] + prior.log_eppf(split) - prior.log_eppf(counts)) > 0:
+                found[pairs.points[(pairs.pair == p) & (side == 1)]], counts = free, split
+        wide = [k for k, rows in zip(wide, members, strict=True) if counts[k] == len(rows)]
+    return labels if torch.equal(found, labels) else _likeliest(x, component, x, found, capacity)
+
+
+def _wide(x: Tensor, labels: Tensor, components: Any) -> list[int]:
+    # The clusters in which the squared Mahalanobis distance has too large a mean square: D (D + 2) if the points are a
+    # Gaussian's, give or take (8 D (D + 2) / n)^(1/2) (Mardia, "Measures of multivariate skewness and kurtosis with
+    # applications", 1970, section 3). Less does no harm: the ends of overlapping clusters are each other's.
+    if not hasattr(components, "covariance"):
+        return []
+    D, wide = x.shape[1], []
+    factors = torch.linalg.cholesky(components.covariance)
+    for k in labels.unique().tolist():
+        apart = (x[labels == k] - components.mean[k]).T
+        square = torch.linalg.solve_triangular(factors[k], apart, upper=False).square().sum(0)
+        error = (8 * D * (D + 2) / len(square)) ** 0.5
+        if len(square) > 1 and float(square.square().mean()) > D * (D + 2) + WIDE * error:
+            wide.append(k)
+    return wide
 
 
 def _neighbours(x: Tensor, labels: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

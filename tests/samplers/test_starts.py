@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from sklearn.metrics import adjusted_rand_score
 
 from bnpgan import data
 from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart
@@ -47,6 +48,28 @@ def test_merges_make_the_labels_likelier(prior, family):
     assert all(len(merged[cells == k].unique()) == 1 for k in cells.unique())  # whole cells
     assert (starts._merged(x, merged, prior, family, 12) == merged).all()  # until none is worth it
     assert sampler.init(x).max() < 12
+
+
+@pytest.mark.parametrize("family", [NormalInverseWishart(), NormalInverseGamma()])
+def test_two_in_one_are_split_and_gaussians_are_not(family, monkeypatch):
+    # Six Gaussians, a small one in the cluster of another, as where it had no seed.
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.multinomial(torch.tensor([1.0, 1, 1, 1, 1, 0.2]), 3000, replacement=True, generator=generator)
+    width = torch.linspace(0.5, 2.0, 6, dtype=torch.float64)[:, None] * torch.tensor([1.0, 0.4, 1.0, 0.7]).double()
+    means = 6 * torch.randn(6, 4, dtype=torch.float64, generator=generator)
+    means[5] = means[4] + 4 * width[4]
+    x = means[truth] + width[truth] * torch.randn(3000, 4, dtype=torch.float64, generator=generator)
+    joined = truth.clamp(max=4)
+    assert starts._wide(x, joined, family.posterior_mean(family.stats(x, joined, 8))) == [4]
+    torch.manual_seed(0)
+    assert torch.equal(starts._split(x, truth, DP, family, 8), truth)
+    found = starts._split(x, joined, DP, family, 8)
+    assert [len(found[joined == k].unique()) for k in range(5)] == [1, 1, 1, 1, 2]
+    assert (found.unique() < 8).all()
+    assert adjusted_rand_score(truth, found) > 0.98 > adjusted_rand_score(truth, joined)
+    assert torch.equal(starts._split(x, joined, DP, family, 5), joined)  # no slot is free
+    monkeypatch.setattr(starts, "WIDE", float("inf"))
+    assert torch.equal(starts._split(x, joined, DP, family, 8), joined)
 
 
 def test_families_without_marginals_or_with_categories_start_too():
