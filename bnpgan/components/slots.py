@@ -81,10 +81,8 @@ class _Mixture:
         # The slots (N,), and which points are in doubt, (N,).
         slots, doubt = (torch.empty(len(x), dtype=kind, device=x.device) for kind in (torch.int64, torch.bool))
         on_cpu = x.device.type == "cpu"
-        few, size = (
-            on_cpu and dtype == torch.float32 and len(x) >= MANY,
-            BLOCK if on_cpu else rows_at_once(x, len(self.far)),
-        )
+        size = BLOCK if on_cpu else rows_at_once(x, len(self.share))
+        few = on_cpu and dtype == torch.float32 and len(x) >= MANY
         looked = self.share >= (self.share.max().clamp(max=HEAVY) if few else 0)
         among, rest = self.among(looked, dtype), _Rest.of(self, ~looked)
         if among.hopeless:
