@@ -15,7 +15,7 @@ from torch import Tensor
 from bnpgan.components.quadratic import form_weights, gaussian_form, log_densities, rows_at_once
 
 BLOCK = 4000  # points at once; were it a power of 2, numbers of one point would displace each other from the cache
-HOPELESS = 0.1  # where the error of a usual point may be larger, single precision is not tried
+HOPELESS = 1.0  # nats: where the error of a usual point may be larger, single precision is not tried
 HEAVY = 1e-3  # slots of a larger share are looked at for all points
 UNSEEN = 22.0  # nats: weights below e^-22 of the largest count as doubt only; in double precision e^-44, as nothing
 MANY = 2**12  # of fewer points all slots are looked at: to find out which matter takes longer
