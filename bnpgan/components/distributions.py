@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.quadratic import gaussian_weights, log_densities
-from bnpgan.components.slots import categorical, choose
+from bnpgan.components.slots import FEW, categorical, choose
 
 CHUNK = 2**20  # numbers held at once for some of the points
 
@@ -75,6 +75,8 @@ class Gaussians(Components):
         In single precision where its rounding cannot have changed the slot, else in double precision.
         """
         uniform = torch.rand(len(x), dtype=self.mean.dtype, device=x.device)
+        if len(x) < FEW:
+            return categorical(self.log_prob(x) + log_weights, uniform)
         return choose(x, self.mean, self.covariance, log_weights, uniform)
 
     def sample(self, slots: Tensor) -> Tensor:
@@ -85,6 +87,8 @@ class Gaussians(Components):
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The slot ``(N,)`` of the highest posterior probability."""
+        if len(x) < FEW:
+            return (self.log_prob(x) + log_weights).argmax(1)
         return choose(x, self.mean, self.covariance, log_weights)
 
 

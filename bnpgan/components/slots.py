@@ -18,6 +18,7 @@ BLOCK = 4000  # points at once; were it a power of 2, numbers of one point would
 HOPELESS = 1.0  # nats: where the error of a usual point may be larger, single precision is not tried
 HEAVY = 1e-3  # slots of a larger share are looked at for all points
 UNSEEN = 22.0  # nats: weights below e^-22 of the largest count as doubt only; in double precision e^-44, as nothing
+FEW = 500  # of fewer points it is not worth it to take products in single precision
 MANY = 2**12  # of fewer points all slots are looked at: to find out which matter takes longer
 
 
@@ -182,9 +183,10 @@ def choose_by_tensors(
     return slots, close & (error[1] > 0), best
 
 
-def categorical(logits: Tensor) -> Tensor:
-    """One draw ``(N,)`` from each row of unnormalised log-probabilities ``(N, K)``."""
-    uniform = torch.rand(len(logits), dtype=torch.float64, device=logits.device)
+def categorical(logits: Tensor, uniform: Tensor | None = None) -> Tensor:
+    """One draw ``(N,)`` from each row of unnormalised log-probabilities ``(N, K)``, by numbers in [0, 1) ``(N,)``."""
+    if uniform is None:
+        uniform = torch.rand(len(logits), dtype=torch.float64, device=logits.device)
     if logits.device.type != "cpu":
         return invert(logits.softmax(1), uniform)
     from bnpgan.components.kernels import choose_rows
