@@ -9,7 +9,12 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("plot_*.py"))
 
 
-SLOW = {"plot_03_swap_the_clusterer", "plot_09_a_new_variant", "plot_11_every_recipe"}  # they train several GANs
+SLOW = {  # they train several GANs
+    "plot_03_swap_the_clusterer",
+    "plot_09_a_new_variant",
+    "plot_10_quality_or_diversity",
+    "plot_11_every_recipe",
+}
 RUNS = [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW)) for path in EXAMPLES]
 
 
