@@ -89,7 +89,7 @@ class SliceSampler(Sampler):
             )
 
     def init(self, x: Tensor) -> Tensor:
-        """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, and merges."""
+        """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
         return starting_labels(x, self.prior, self.component, self.capacity)
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ class StickBreaking(Sampler):
         check_chain(self)
 
     def init(self, x: Tensor) -> Tensor:
-        """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, and merges."""
+        """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
         return starting_labels(x, self.prior, self.component, self.capacity)
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
