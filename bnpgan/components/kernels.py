@@ -75,7 +75,7 @@ def choose_columns(logits, offset, error, unseen, square, uniform, slots, doubt,
         logits: ``(K, n)``, up to a constant for each column.
         offset: ``(K,)``, to be added to each column.
         error: the most by which log-weights are wrong is ``error[0]`` times the length of a point and ``error[1]``
-            times its square; if 0 nothing is in doubt.
+            times its square; if 0 nothing is in doubt, and if more than ``unseen`` all is.
         unseen: nats below the largest that make a weight count as nothing but doubt, where weights are summed.
         square: squared lengths ``(n,)`` of the points.
         uniform: in [0, 1), ``(n,)``, to choose by inversion; empty: the largest, the first of equal ones.
@@ -102,7 +102,7 @@ def choose_columns(logits, offset, error, unseen, square, uniform, slots, doubt,
             near[t] += row[t] + add >= least[t]
     likely, weights, rest = np.empty(K, dtype=np.int64), np.empty(K), K * math.exp(-unseen)
     for t in range(n):
-        doubt[t] = near[t] > 1 and error[1] > 0
+        doubt[t] = error[1] > 0 and (near[t] > 1 or twice[t] >= 2 * unseen)
         if near[t] == 1 or len(uniform) == 0:
             continue
         found = 0
@@ -117,7 +117,8 @@ def choose_columns(logits, offset, error, unseen, square, uniform, slots, doubt,
         wide = twice[t] * (1 + twice[t]) if twice[t] < 1 else math.expm1(twice[t])  # no less than expm1, and fast
         up = above * (1 - above / total) * wide
         down = below * (1 - below / total) * wide
-        doubt[t] = error[1] > 0 and min(above - level - up, level - below - down) < rest * total
+        close = min(above - level - up, level - below - down) < rest * total
+        doubt[t] = error[1] > 0 and (close or twice[t] >= 2 * unseen)
 
 
 @compiled_finite

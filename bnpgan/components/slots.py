@@ -169,8 +169,9 @@ def choose_by_tensors(
     values = logits + offset[:, None]
     best, slots = values.max(0)
     twice = 2 * (error[0] * square.sqrt() + error[1] * square).clamp(max=unseen)
+    lost = twice >= 2 * unseen
     if not len(uniform):
-        return slots, ((values >= best - twice).sum(0) > 1) & (error[1] > 0), best
+        return slots, (((values >= best - twice).sum(0) > 1) | lost) & (error[1] > 0), best
     weights = (values - best).exp()
     cumulative = weights.cumsum(0)
     total = cumulative[-1]
@@ -180,7 +181,7 @@ def choose_by_tensors(
     below = above - weights.gather(0, slots[None])[0]
     up, down = (part * (1 - part / total) * twice.expm1() for part in (above, below))
     close = torch.minimum(above - level - up, level - below - down) < len(values) * math.exp(-unseen) * total
-    return slots, close & (error[1] > 0), best
+    return slots, (close | lost) & (error[1] > 0), best
 
 
 def categorical(logits: Tensor, uniform: Tensor | None = None) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from mixtures import mixture
 
 from bnpgan.components import Gaussians, slots
-from bnpgan.components.slots import choose, choose_by_tensors, choose_compiled
+from bnpgan.components.slots import choose, choose_by_tensors, choose_compiled, invert
 
 
 def numbers(n, seed=0):
@@ -16,8 +16,7 @@ def numbers(n, seed=0):
 
 def careful(x, gaussians, log_weights, uniform):
     """All products in double precision."""
-    shares = (gaussians.log_prob(x) + log_weights).softmax(1).cumsum(1)
-    return torch.searchsorted(shares, uniform[:, None] * shares[:, -1:], right=True).squeeze(1)
+    return invert((gaussians.log_prob(x) + log_weights).softmax(1), uniform)
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e6])
@@ -43,6 +42,20 @@ def test_slots_are_those_of_double_precision(N, D, K, spread, shift):
     assert torch.equal(drawn, careful(x, gaussians, log_weights, torch.rand(len(x), dtype=torch.float64)))
     assert not (drawn == 1).any()
     assert torch.equal(gaussians.assign(x, log_weights), (gaussians.log_prob(x) + log_weights).argmax(1))
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_slots_of_points_far_outside(drawn):
+    # So far that single precision may be wrong by more than it can say.
+    x, gaussians, _ = mixture(N=5000, D=3, K=12, spread=3.0)
+    alike = gaussians.covariance[:1].expand(12, 3, 3)
+    gaussians = Gaussians(gaussians.mean, alike)
+    x[::10] *= 10 ** torch.linspace(2, 7, 500, dtype=torch.float64)[:, None]
+    apart = torch.linalg.solve_triangular(torch.linalg.cholesky(alike), (x - gaussians.mean[:, None]).mT, upper=False)
+    shares, uniform = (-0.5 * apart.square().sum(1).T).softmax(1), numbers(5000)
+    log_weights = torch.zeros(12, dtype=torch.float64)
+    found = choose(x, gaussians.mean, gaussians.covariance, log_weights, uniform if drawn else None)
+    assert torch.equal(found, invert(shares, uniform) if drawn else shares.argmax(1))
 
 
 def twins(N=40000, D=3, K=12, spread=30.0):
