@@ -65,7 +65,7 @@ def inverse(weights, uniform):
 
 
 @compiled_finite
-def choose_columns(logits, offset, error, unseen, square, uniform, slots, doubt, best):
+def choose_columns(logits, offset, error, unseen, rest, square, uniform, slots, doubt, best):
     r"""Choose from each column of log-weights, and say whether another slot might be right had they no errors.
 
     Where log-weights are wrong by at most :math:`\epsilon`, so are the log-odds of a sum :math:`c` of shares by
@@ -77,6 +77,7 @@ def choose_columns(logits, offset, error, unseen, square, uniform, slots, doubt,
         error: the most by which log-weights are wrong is ``error[0]`` times the length of a point and ``error[1]``
             times its square; if 0 nothing is in doubt, and if more than ``unseen`` all is.
         unseen: nats below the largest that make a weight count as nothing but doubt, where weights are summed.
+        rest: the most that all such weights come to, as a share of the largest.
         square: squared lengths ``(n,)`` of the points.
         uniform: in [0, 1), ``(n,)``, to choose by inversion; empty: the largest, the first of equal ones.
         slots: ``(n,)``, written.
@@ -100,7 +101,7 @@ def choose_columns(logits, offset, error, unseen, square, uniform, slots, doubt,
         row, add = logits[k], offset[k]
         for t in range(n):
             near[t] += row[t] + add >= least[t]
-    likely, weights, rest = np.empty(K, dtype=np.int64), np.empty(K), K * math.exp(-unseen)
+    likely, weights = np.empty(K, dtype=np.int64), np.empty(K)
     for t in range(n):
         doubt[t] = error[1] > 0 and (near[t] > 1 or twice[t] >= 2 * unseen)
         if near[t] == 1 or len(uniform) == 0:

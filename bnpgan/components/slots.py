@@ -76,7 +76,8 @@ class _Mixture:
         error *= 4 * (F**0.5 + 1) * 2**-24 if single else 0
         hopeless = single and float(error[0] * D**0.5 + error[1] * D) > HOPELESS  # the square of a usual point is D
         unseen = UNSEEN if single else 2 * UNSEEN
-        return _Among(looked.nonzero().flatten(), weights.to(dtype), self.offset[looked], error, unseen, hopeless)
+        rest = len(looked) * math.exp(-unseen)
+        return _Among(looked.nonzero().flatten(), weights.to(dtype), self.offset[looked], error, unseen, rest, hopeless)
 
     def choose(self, x: Tensor, uniform: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         # The slots (N,), and which points are in doubt, (N,).
@@ -114,13 +115,14 @@ class _Among:
     offset: Tensor
     error: Tensor
     unseen: float
+    rest: float
     hopeless: bool
 
     def choose(self, y: Tensor, square: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # The slots (n,) of points (n, D) of these squared lengths, which are in doubt, and the largest log-weights.
         logits = log_densities(y, self.weights, by_slot=True).T  # (k, n)
         choose = choose_by_tensors if y.device.type != "cpu" else choose_compiled
-        slots, doubt, best = choose(logits, self.offset, self.error, self.unseen, square, uniform)
+        slots, doubt, best = choose(logits, self.offset, self.error, self.unseen, self.rest, square, uniform)
         return self.slots[slots], doubt, best
 
 
@@ -151,19 +153,19 @@ class _Rest:
 
 
 def choose_compiled(
-    logits: Tensor, offset: Tensor, error: Tensor, unseen: float, square: Tensor, uniform: Tensor
+    logits: Tensor, offset: Tensor, error: Tensor, unseen: float, rest: float, square: Tensor, uniform: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The slots, doubts and largest log-weights that ``choose_columns`` finds, which says what these are."""
     from bnpgan.components.kernels import choose_columns  # numba takes half a second to import
 
     slots, doubt, best = (torch.empty(len(square), dtype=kind) for kind in (torch.int64, torch.bool, torch.float64))
     state = (part.numpy() for part in (square, uniform, slots, doubt, best))
-    choose_columns(logits.numpy(), offset.numpy(), error.numpy(), unseen, *state)
+    choose_columns(logits.numpy(), offset.numpy(), error.numpy(), unseen, rest, *state)
     return slots, doubt, best
 
 
 def choose_by_tensors(
-    logits: Tensor, offset: Tensor, error: Tensor, unseen: float, square: Tensor, uniform: Tensor
+    logits: Tensor, offset: Tensor, error: Tensor, unseen: float, rest: float, square: Tensor, uniform: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The same by operations on whole tensors, on any device."""
     values = logits + offset[:, None]
@@ -180,7 +182,7 @@ def choose_by_tensors(
     above = cumulative.gather(0, slots[None])[0]
     below = above - weights.gather(0, slots[None])[0]
     up, down = (part * (1 - part / total) * twice.expm1() for part in (above, below))
-    close = torch.minimum(above - level - up, level - below - down) < len(values) * math.exp(-unseen) * total
+    close = torch.minimum(above - level - up, level - below - down) < rest * total
     return slots, (close | lost) & (error[1] > 0), best
 
 

@@ -152,7 +152,7 @@ def test_choice_by_device_is_the_same(drawn, dtype):
     )
     error = torch.tensor([0.02, 0.01] if dtype == torch.float32 else [0.0, 0.0], dtype=torch.float64)
     uniform = numbers(500) if drawn else numbers(0)
-    state = logits.to(dtype), offset, error, 22.0, numbers(500, seed=1), uniform
+    state = logits.to(dtype), offset, error, 22.0, 1e-8, numbers(500, seed=1), uniform
     (chosen, doubt, best), (there, unsure, top) = choose_compiled(*state), choose_by_tensors(*state)
     assert torch.equal(chosen, there)
     assert torch.equal(doubt, unsure)
@@ -167,7 +167,7 @@ def test_no_doubt_means_that_no_error_within_the_bound_changes_the_slot(epsilon)
     logits = 3 * torch.randn(6, 4000, generator=generator).double()
     error, square = torch.tensor([0.0, epsilon], dtype=torch.float64), torch.ones(4000, dtype=torch.float64)
     uniform, offset = numbers(4000), torch.zeros(6, dtype=torch.float64)
-    chosen, doubt, _ = choose_compiled(logits, offset, error, 22.0, square, uniform)
+    chosen, doubt, _ = choose_compiled(logits, offset, error, 22.0, 1e-8, square, uniform)
     changed = torch.zeros(4000, dtype=torch.bool)
     for k in range(6):
         for sign in (1, -1):
