@@ -63,6 +63,7 @@ class _Mixture:
         total = (share[:, None, None] * covariance).sum(0) + (share[:, None] * apart).T @ apart
         unit = torch.linalg.inv(torch.linalg.cholesky(total)).T
         form = gaussian_form(apart @ unit, unit.T @ covariance @ unit)
+        # Numbers so small in place of -inf and of 0 keep differences and quotients finite.
         offset, far = log_weights.clamp(min=-1e30) - 0.5 * form[:, 0, 0], -(form[:, 1:, 0] * (apart @ unit)).sum(1)
         form[:, 0, 0] = 0
         peak = offset + 0.5 * far
