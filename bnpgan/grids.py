@@ -122,6 +122,15 @@ def joint(*grids: "float | Grid") -> tuple[list[Tensor], Tensor]:
     return [value.flatten() for value in values], torch.stack(log_weights).sum(0).flatten()
 
 
+def drawn(log_p: Tensor) -> Tensor:
+    """A number ``()`` drawn by unnormalised log-probabilities ``(G,)``: that of ``torch.multinomial``, unchecked.
+
+    On a GPU the host would wait for the checks.
+    """
+    p = log_p.softmax(0)
+    return (p / torch.empty_like(p).exponential_()).argmax()
+
+
 def learned(part: object) -> tuple[str, ...]:
     """The names of the fields of a dataclass that hold a grid of several values."""
     return tuple(name for name, value in vars(part).items() if isinstance(value, Grid) and len(value) > 1)

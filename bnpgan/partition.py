@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.distributions import CHUNK, Centroids, Components
+from bnpgan.memory import known, note
 
 __all__ = ["Partition", "Projection"]
 
@@ -118,7 +119,7 @@ class Partition:
     @property
     def counts(self) -> Tensor:
         """Points in each slot, ``(K,)`` int64."""
-        return torch.bincount(self.labels, minlength=self.capacity)
+        return ranks.counts(self.labels, self.capacity)
 
     @property
     def active(self) -> Tensor:
@@ -203,12 +204,18 @@ def check_labels(
         )
     if points is not None and len(labels) != points:
         raise ValueError(f"labels has {len(labels)} entries for {points} points: pass one label for each point")
-    if len(labels) and (int(labels.min()) < 0 or int(labels.max()) >= capacity):
-        raise ValueError(
-            f"labels must lie in the slots [0, {capacity}), got {int(labels.min())}..{int(labels.max())}: "
-            "renumber them or raise capacity"
-        )
-    return labels.long()
+    if len(labels) and not known(labels, capacity):
+        least, most = torch.stack(labels.aminmax()).tolist()
+        if least < 0 or most >= capacity:
+            raise ValueError(
+                f"labels must lie in the slots [0, {capacity}), got {least}..{most}: renumber them or raise capacity"
+            )
+    return in_slots(labels.long(), capacity)
+
+
+def in_slots(labels: Tensor, capacity: int) -> Tensor:
+    """The same labels, noted as slots in ``[0, capacity)``: see ``memory.note``."""
+    return note(labels, capacity)
 
 
 def check_points(x: Tensor) -> Tensor:
@@ -221,6 +228,8 @@ def check_points(x: Tensor) -> Tensor:
     if not len(x):
         raise ValueError("x holds no points: pass at least one row")
     x = x if x.is_floating_point() else x.to(torch.float64)
+    if known(x, "finite"):
+        return x
     least, most = torch.stack(x.detach().aminmax()).tolist()
     largest = max(-least, most)
     if not math.isfinite(largest):
@@ -228,4 +237,4 @@ def check_points(x: Tensor) -> Tensor:
         raise ValueError(f"x must be finite, got {x[row].tolist()[:4]} in row {row}: drop or repair such rows")
     if largest > 1e-3 * math.sqrt(torch.finfo(x.dtype).max):
         raise ValueError(f"x holds values up to {largest:g}, whose squares overflow {x.dtype}: rescale the data")
-    return x
+    return note(x, "finite")

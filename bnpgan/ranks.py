@@ -92,7 +92,12 @@ def all_gather(t: Tensor) -> Tensor:
 
 def number(x: Tensor) -> Tensor:
     """How many rows ``x`` has on all ranks, ``()``."""
-    return all_sum(torch.tensor(len(x), device=x.device))
+    return all_sum(torch.full((), len(x), device=x.device))  # unlike torch.tensor this copies nothing to the device
+
+
+def lengths(x: Tensor) -> list[int]:
+    """How many rows ``x`` has on each rank."""
+    return all_gather(torch.full((), len(x), device=x.device)).tolist() if _SCOPE.get() else [len(x)]
 
 
 def mean(x: Tensor) -> Tensor:
@@ -102,7 +107,10 @@ def mean(x: Tensor) -> Tensor:
 
 def counts(labels: Tensor, capacity: int) -> Tensor:
     """How many points of all ranks have each label, ``(K,)``."""
-    return all_sum(torch.bincount(labels, minlength=capacity))
+    if labels.device.type == "cpu":
+        return all_sum(torch.bincount(labels, minlength=capacity))
+    # torch.bincount would wait for the device, to learn how long the result is.
+    return all_sum(labels.new_zeros(capacity).scatter_add_(0, labels, torch.ones_like(labels)))
 
 
 def seed(device: torch.device, number: int) -> None:

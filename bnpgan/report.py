@@ -66,7 +66,7 @@ def baselines(x: Tensor, truth: Tensor) -> dict[str, dict[str, float]]:
     classes = len(truth.unique())
     return {
         f"k-means on the data, K={k}": metrics.clustering(
-            ReferenceKMeans(k, n_init=10, random_state=0).fit_predict(x.flatten(1).numpy()), truth
+            ReferenceKMeans(k, n_init=10, random_state=0).fit_predict(x.flatten(1).cpu().numpy()), truth
         )
         for k in (classes, 2 * classes)
     }

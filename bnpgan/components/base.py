@@ -1,8 +1,9 @@
 """What every family of components can do, and what conjugate exponential families share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.distributions import Components
-from bnpgan.grids import learned
+from bnpgan.grids import drawn, learned
 
 Stats = Any
 """Sufficient statistics of ``K`` slots, with the hyper-parameters that they were made with; each family has its own.
@@ -64,6 +65,10 @@ class Component(Protocol):
         """Log predictive densities ``(..., K)`` of ``x`` ``(..., D)`` given the points in each slot."""
         ...
 
+    def empty(self, stats: Stats, slots: int) -> Stats:
+        """Statistics of so many slots without points, under the same hyper-parameters."""
+        ...
+
     def posterior_mean(self, stats: Stats) -> Components:
         """The components at the posterior means of their parameters."""
         ...
@@ -84,7 +89,7 @@ class FamilyStats:
 
     n: Tensor
     prior: Any
-    members: list[Any]
+    members: "Members"
     log_posterior: Tensor
     sums: Tensor
 
@@ -119,8 +124,7 @@ class ExponentialFamily(ABC):
         """The same statistics with learned hyper-parameters drawn given all slots."""
         if len(stats.members) == 1:
             return stats
-        g = int(torch.multinomial(stats.log_posterior.softmax(0), 1))
-        return self._choose(stats.members, stats.log_posterior, stats.sums, g)
+        return self._choose(stats.members, stats.log_posterior, stats.sums, drawn(stats.log_posterior))
 
     def log_evidence(self, stats: Any) -> Tensor:
         """Log marginal likelihood ``()`` of all points that ``stats`` was given, learned values summed out."""
@@ -134,14 +138,18 @@ class ExponentialFamily(ABC):
 
     def with_sums(self, stats: Any, sums: Tensor) -> Any:
         """Statistics of other slots, from their sums of features ``(K, F)``, under the same hyper-parameters."""
-        return self._choose([stats.prior], sums.new_zeros(1), sums, 0)
+        return self._choose(Members([stats.prior], sums.device), sums.new_zeros(1), sums, None)
+
+    def empty(self, stats: Any, slots: int) -> Any:
+        """Statistics of so many slots without points, under the same hyper-parameters."""
+        return self.with_sums(stats, stats.sums.new_zeros(slots, stats.sums.shape[1]))
 
     @abstractmethod
     def natural(self, stats: Any) -> Tensor:
         r"""Weights ``(K, F)`` with :math:`\log p(x \mid \hat\theta_k) = \phi(x)^T w_k` at the posterior mean."""
 
     @abstractmethod
-    def resolve(self, x: Tensor) -> tuple[list[Any], Tensor]:
+    def resolve(self, x: Tensor) -> tuple["Members", Tensor]:
         """The hyper-parameters, set from the points where ``None``, for each value of a grid; log-weights."""
 
     @abstractmethod
@@ -161,15 +169,43 @@ class ExponentialFamily(ABC):
     def _features(self, x: Tensor, prior: Any) -> Iterator[Tensor]: ...
 
     @abstractmethod
-    def _log_marginals(self, members: list[Any], sums: Tensor) -> Tensor:
+    def _log_marginals(self, members: "Members", sums: Tensor) -> Tensor:
         """Log marginal likelihoods ``(G, K)`` under each of the hyper-parameters."""
 
     @abstractmethod
-    def _choose(self, members: list[Any], log_posterior: Tensor, sums: Tensor, g: int) -> Any:
-        """The statistics under ``members[g]``."""
+    def _choose(self, members: "Members", log_posterior: Tensor, sums: Tensor, g: Tensor | None) -> Any:
+        """The statistics under ``members.at(g)``."""
 
-    def _best(self, members: list[Any], log_weights: Tensor, sums: Tensor) -> Any:
+    def _best(self, members: "Members", log_weights: Tensor, sums: Tensor) -> Any:
         if len(members) == 1:
-            return self._choose(members, log_weights, sums, 0)
-        log_posterior = log_weights.to(sums.device) + self._log_marginals(members, sums[sums[:, 0] > 0]).sum(1)
-        return self._choose(members, log_posterior, sums, int(log_posterior.argmax()))
+            return self._choose(members, log_weights, sums, None)
+        used = sums[sums[:, 0] > 0] if sums.device.type == "cpu" else sums  # a GPU would wait to know how many
+        log_posterior = log_weights + self._log_marginals(members, used).sum(1)
+        return self._choose(members, log_posterior, sums, log_posterior.argmax())
+
+
+class Members(list):
+    """The hyper-parameters to choose from: named tuples that differ in some of their fields, for points on a device."""
+
+    def __init__(self, members: Iterable[Any], device: torch.device) -> None:
+        super().__init__(members)
+        self.device = device
+
+    def at(self, g: Tensor | None) -> Any:
+        """Those of number ``g`` ``()``, or the only ones; on a GPU, where the host does not know ``g``, as tensors."""
+        if g is None or self.device.type == "cpu":
+            return self[0 if g is None else int(g)]
+        return self[0]._replace(**{name: rows.index_select(0, g.view(1))[0] for name, rows in self._differing.items()})
+
+    @cached_property
+    def _differing(self) -> dict[str, Tensor]:
+        fields = {name: [getattr(member, name) for member in self] for name in self[0]._fields}
+        return {
+            name: torch.stack(values) if isinstance(values[0], Tensor) else _numbers(values, self.device)
+            for name, values in fields.items()
+            if any(value is not values[0] for value in values)
+        }
+
+
+def _numbers(values: list[float], device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64, device=device)

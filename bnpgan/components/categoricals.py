@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.distributions import CHUNK, Components
+from bnpgan.waits import check
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,8 @@ class Categoricals(Components):
     @property
     def mean(self) -> Tensor:  # type: ignore[override]  # elsewhere a field
         r"""Expected values ``(K, D)``, :math:`\sum_v v \, \theta_{kdv}`."""
-        return self.probabilities @ torch.arange(self.log_probabilities.shape[2]).to(self.log_probabilities)
+        log_p = self.log_probabilities
+        return self.probabilities @ torch.arange(log_p.shape[2], dtype=log_p.dtype, device=log_p.device)
 
     def log_prob(self, x: Tensor) -> Tensor:
         r"""Log-probabilities ``(N, K)``: the matrix product of one-hot rows and :math:`\log \theta`.
@@ -60,12 +62,16 @@ class Categoricals(Components):
 def positions(x: Tensor, categories: int) -> Tensor:
     """Where the values ``(..., D)`` stand among all ``D V`` values of all columns."""
     index = x.long()
-    if not ((index == x) & (index >= 0) & (index < categories)).all():
-        raise ValueError(
+
+    def no_categories() -> str:
+        return (
             f"x must hold whole numbers in [0, {categories}), got {float(x.min()):g} to {float(x.max()):g}: "
             "number the categories of each column from 0, or raise categories"
         )
-    return index + categories * torch.arange(x.shape[-1], device=x.device)
+
+    check(~((index == x) & (index >= 0) & (index < categories)).all(), no_categories)
+    # Where the check is put off, what is no category must not lead out of bounds.
+    return index.clamp(0, categories - 1) + categories * torch.arange(x.shape[-1], device=x.device)
 
 
 def one_hot(x: Tensor, categories: int) -> Iterator[Tensor]:

@@ -1,8 +1,6 @@
 """What the hyper-parameters of Gaussian families are where they are left ``None``: one rule for all of them."""
 
 import math
-import weakref
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,6 +8,7 @@ from torch import Tensor
 from bnpgan import ranks
 from bnpgan.components.distributions import CHUNK
 from bnpgan.grids import Grid
+from bnpgan.memory import remembered
 
 SHARES = Grid(torch.logspace(-5, 0, 16, dtype=torch.float64))
 """The prior mean of a cluster's covariance is one of these shares of the covariance of the data, all alike,"""
@@ -35,24 +34,6 @@ def set_nu(nu: float | None, least: float, more: float) -> float:
     return nu
 
 
-def remembered(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """The same function of points ``(N, D)``, computed once while they are the same tensor, as in a chain.
-
-    Alone or together with other ranks, it has other values: what was found under one is not used under the other.
-    """
-    last: tuple[weakref.ref, int, object, Tensor] | None = None
-
-    def of_points(x: Tensor) -> Tensor:
-        nonlocal last
-        if x.is_inference():
-            return function(x)
-        if last is None or last[0]() is not x or last[1:3] != (x._version, ranks.scope()):
-            last = weakref.ref(x), x._version, ranks.scope(), function(x)
-        return last[3]
-
-    return of_points
-
-
 @remembered
 def data_mean(x: Tensor) -> Tensor:
     """The mean ``(D,)`` of the points."""
@@ -60,9 +41,9 @@ def data_mean(x: Tensor) -> Tensor:
 
 
 @remembered
-def data_size(x: Tensor) -> Tensor:
-    """The number ``()`` of points."""
-    return ranks.number(x)
+def data_size(x: Tensor) -> int:
+    """The number of points."""
+    return sum(ranks.lengths(x))
 
 
 @remembered
@@ -71,7 +52,7 @@ def data_covariance(x: Tensor) -> Tensor:
     ends = ranks.all_max(torch.stack([x.amax(0), -x.amin(0)]))
     if (ends[0] == -ends[1]).all():
         raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
-    N, D, products = int(data_size(x)), x.shape[1], x.new_zeros(x.shape[1], x.shape[1])
+    N, D, products = data_size(x), x.shape[1], x.new_zeros(x.shape[1], x.shape[1])
     for chunk in x.split(max(1, CHUNK // D)):
         centred = chunk - data_mean(x)
         products += centred.T @ centred

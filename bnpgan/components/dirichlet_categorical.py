@@ -9,9 +9,10 @@ from torch import Tensor
 from torch.distributions import Gamma
 
 from bnpgan import ranks
-from bnpgan.components.base import ExponentialFamily, FamilyStats
+from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
 from bnpgan.components.categoricals import Categoricals, one_hot, positions
 from bnpgan.grids import Grid, as_grid, check_positive
+from bnpgan.memory import remembered
 
 
 class Hyperparameters(NamedTuple):
@@ -66,15 +67,17 @@ class DirichletCategorical(ExponentialFamily):
                 f"categories must be a whole number of at least 1, got {self.categories}: pass None to count the values"
             )
 
-    def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
+    @remembered
+    def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters, ``categories`` set from the points ``(N, D)`` where ``None``; log-weights."""
         V = int(ranks.all_max(x.max())) + 1 if self.categories is None else self.categories
         grid = as_grid(self.concentration)
-        return [Hyperparameters(concentration, V) for concentration in grid.values.tolist()], grid.log_weights
+        members = (Hyperparameters(concentration, V) for concentration in grid.values.tolist())
+        return Members(members, x.device), grid.log_weights.to(x.device)
 
     def fixed(self, stats: DirichletCategoricalStats) -> "DirichletCategorical":
         """This family with every hyper-parameter a number, those that the statistics were made with."""
-        return DirichletCategorical(*stats.prior)
+        return DirichletCategorical(float(stats.prior.concentration), stats.prior.categories)
 
     def add_(self, stats: DirichletCategoricalStats, k: int, x: Tensor, sign: int = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it), O(D)."""
@@ -89,17 +92,17 @@ class DirichletCategorical(ExponentialFamily):
         """
         return _log_marginal(stats.prior, stats.n, stats.counts)
 
-    def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
+    def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
         return torch.stack([_log_marginal(prior, sums[:, 0], sums[:, 1:]) for prior in members])
 
     def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
         return one_hot(x, prior.categories)
 
     def _choose(
-        self, members: list[Hyperparameters], log_posterior: Tensor, sums: Tensor, g: int
+        self, members: Members, log_posterior: Tensor, sums: Tensor, g: Tensor | None
     ) -> DirichletCategoricalStats:
         n, counts = sums[:, 0].clone(), sums[:, 1:].clone()
-        return DirichletCategoricalStats(n, members[g], members, log_posterior, sums, counts=counts)
+        return DirichletCategoricalStats(n, members.at(g), members, log_posterior, sums, counts=counts)
 
     def log_predictive(self, stats: DirichletCategoricalStats, x: Tensor) -> Tensor:
         r"""Log predictive probabilities ``(..., K)`` of ``x`` ``(..., D)``.
@@ -124,7 +127,7 @@ class DirichletCategorical(ExponentialFamily):
         r"""Categoricals at a draw :math:`\theta_d \sim Dir(\alpha + c_d)`."""
         alpha = _posterior(stats)
         # Shares of Gammas, and G(a) = G(a + 1) U^(1/a): a plain draw underflows to 0 for a small concentration.
-        gamma = Gamma(alpha + 1, torch.ones_like(alpha)).sample()
+        gamma = Gamma(alpha + 1, torch.ones_like(alpha), validate_args=False).sample()
         return Categoricals((gamma.log() - torch.empty_like(alpha).exponential_() / alpha).log_softmax(-1))
 
 
@@ -134,6 +137,6 @@ def _posterior(stats: DirichletCategoricalStats) -> Tensor:
 
 
 def _log_marginal(prior: Hyperparameters, n: Tensor, counts: Tensor) -> Tensor:
-    alpha, V = torch.tensor(prior.concentration).to(n), prior.categories
-    columns = counts.shape[1] // V * (torch.lgamma(V * alpha) - torch.lgamma(V * alpha + n))
-    return columns + (torch.lgamma(alpha + counts) - torch.lgamma(alpha)).sum(1)
+    alpha, V = torch.zeros_like(n)[:, None] + prior.concentration, prior.categories  # (K, 1)
+    columns = counts.shape[1] // V * (torch.lgamma(V * alpha) - torch.lgamma(V * alpha + n[:, None]))
+    return (columns + (torch.lgamma(alpha + counts) - torch.lgamma(alpha)).sum(1, keepdim=True)).squeeze(1)

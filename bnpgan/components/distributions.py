@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bnpgan.components.quadratic import gaussian_weights, log_densities
 from bnpgan.components.slots import FEW, categorical, choose
+from bnpgan.decompositions import cholesky
 
 CHUNK = 2**20  # numbers held at once for some of the points
 
@@ -35,6 +36,10 @@ class Components(ABC):
     @abstractmethod
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The best slot ``(N,)`` of each point ``(N, D)`` given the log-weights ``(K,)`` of the slots."""
+
+    def joined(self, others: Self) -> Self:
+        """These components, and the others in the slots behind them."""
+        return type(self)(**{name: torch.cat([tensor, vars(others)[name]]) for name, tensor in vars(self).items()})
 
     def permute(self, order: Tensor) -> Self:
         """The same components with slot ``k`` holding what was in ``order[k]``."""
@@ -82,7 +87,7 @@ class Gaussians(Components):
     def sample(self, slots: Tensor) -> Tensor:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
         noise = torch.randn(len(slots), self.mean.shape[1], dtype=self.mean.dtype, device=self.mean.device)
-        factor = torch.linalg.cholesky(self.covariance)[slots]
+        factor = cholesky(self.covariance)[slots]
         return self.mean[slots] + torch.einsum("nde,ne->nd", factor, noise)
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
@@ -154,7 +159,8 @@ class Centroids(Components):
     @property
     def covariance(self) -> Tensor:
         """The same variances as full matrices ``(K, D, D)``."""
-        return self.variance[:, None, None] * torch.eye(self.mean.shape[1]).to(self.mean)
+        eye = torch.eye(self.mean.shape[1], dtype=self.mean.dtype, device=self.mean.device)
+        return self.variance[:, None, None] * eye
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-densities ``(N, K)``."""

@@ -8,12 +8,14 @@ from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
-from torch.distributions import Chi2
 
-from bnpgan.components.base import ExponentialFamily, FamilyStats
+from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
 from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, data_size, set_mean, set_nu
 from bnpgan.components.distributions import CHUNK, DiagonalGaussians
+from bnpgan.components.inverse_wishart import chi_squared
 from bnpgan.grids import Grid, as_grid, check_positive
+from bnpgan.memory import remembered
+from bnpgan.waits import check
 
 
 class Hyperparameters(NamedTuple):
@@ -71,11 +73,12 @@ class InverseGammaFamily(ExponentialFamily):
     def _pool(squares: Tensor) -> Tensor:
         """Sums ``(..., V)`` of ``(..., D)`` over the dimensions that share a variance."""
 
-    def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
+    @remembered
+    def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
-        N, D = int(data_size(x)), x.shape[1]
+        N, D = data_size(x), x.shape[1]
         W = self._pool(x.new_ones(D))
-        more = self.weight * float(N * W[0]) if self.scale is None else 0.0
+        more = self.weight * N * D / len(W) if self.scale is None else 0.0
         mean, nu = set_mean(self.mean, x), set_nu(self.nu, 2, more)
         if self.scale is None:
             scale = self._pool(data_covariance(x).diagonal()) / W * (nu - 2)
@@ -89,12 +92,12 @@ class InverseGammaFamily(ExponentialFamily):
             )
         grid = as_grid(self.factor)
         members = [Hyperparameters(mean, factor * scale, self.kappa, nu, factor) for factor in grid.values.tolist()]
-        return members, grid.log_weights
+        return Members(members, x.device), grid.log_weights.to(x.device)
 
     def fixed(self, stats: InverseGammaStats) -> Self:
         """This family with every hyper-parameter a number, those that the statistics were made with."""
         mean, scale, kappa, nu, factor = stats.prior
-        return type(self)(mean, scale / factor, kappa, nu, factor)
+        return type(self)(mean, scale / factor, kappa, nu, float(factor))
 
     def add_(self, stats: InverseGammaStats, k: int, x: Tensor, sign: int = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it), O(D)."""
@@ -123,7 +126,7 @@ class InverseGammaFamily(ExponentialFamily):
         """
         return _log_marginal(stats.prior, stats.n, stats.scale)
 
-    def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
+    def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
         n, first, second = _split(sums, len(members[0].mean))
         return torch.stack(
             [
@@ -137,8 +140,8 @@ class InverseGammaFamily(ExponentialFamily):
             y = chunk - prior.mean
             yield torch.cat([torch.ones_like(y[:, :1]), y, self._pool(y * y)], 1)
 
-    def _choose(self, members: list[Hyperparameters], log_posterior: Tensor, sums: Tensor, g: int) -> InverseGammaStats:
-        prior = members[g]
+    def _choose(self, members: Members, log_posterior: Tensor, sums: Tensor, g: Tensor | None) -> InverseGammaStats:
+        prior = members.at(g)
         n, first, second = _split(sums, len(prior.mean))
         scale = self._scale(prior, (prior.kappa + n)[:, None], first, second)
         return InverseGammaStats(
@@ -172,18 +175,21 @@ class InverseGammaFamily(ExponentialFamily):
 
     def posterior_sample(self, stats: InverseGammaStats) -> DiagonalGaussians:
         r"""Gaussians at a draw :math:`\sigma_v^2 = b_{nv} / \chi^2_{\nu_n}`, then of :math:`\mu` given it."""
-        chi2 = Chi2(_degrees(stats.prior, stats.n)[:, None].expand_as(stats.scale)).sample()
+        chi2 = chi_squared(_degrees(stats.prior, stats.n)[:, None].expand_as(stats.scale))
         variance = (stats.scale / chi2).expand_as(stats.first)
         deviation = (variance / (stats.prior.kappa + stats.n)[:, None]).sqrt()
         return DiagonalGaussians(_mean(stats) + deviation * torch.randn_like(deviation), variance)
 
     def _scale(self, prior: Hyperparameters, kappa: float | Tensor, first: Tensor, second: Tensor) -> Tensor:
         scale = prior.scale + (second - self._pool(first * first) / kappa)
-        if not (scale > 0).all():  # a difference of squares that has lost its digits
-            raise ValueError(
+
+        def too_far() -> str:  # a difference of squares that has lost its digits
+            return (
                 f"x holds points too far from the others for a scale like {float(prior.scale[0]):g}: "
                 "drop the outliers or pass a larger scale"
             )
+
+        check(~(scale > 0).all(), too_far)
         return scale
 
 

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import Chi2
+from torch.distributions import Gamma
+
+from bnpgan.decompositions import cholesky, inverse_of_factor
 
 
 class Hyperparameters(NamedTuple):
@@ -29,9 +31,13 @@ def inverse_wishart_factor(nu: Tensor, psi: Tensor) -> Tensor:
     """
     K, D = psi.shape[:2]
     bartlett = torch.randn(K, D, D, dtype=psi.dtype, device=psi.device).tril(-1)
-    bartlett += torch.diag_embed(Chi2(nu[:, None] - torch.arange(D, device=nu.device)).sample().sqrt())
-    inverse = torch.linalg.solve_triangular(bartlett, torch.eye(D).to(psi).expand(K, D, D), upper=False)
-    return torch.linalg.cholesky(psi) @ inverse.mT
+    bartlett += torch.diag_embed(chi_squared(nu[:, None] - torch.arange(D, device=nu.device)).sqrt())
+    return cholesky(psi) @ inverse_of_factor(bartlett).mT
+
+
+def chi_squared(degrees: Tensor) -> Tensor:
+    """A draw from each chi-squared law; torch's own makes the host wait for a GPU."""
+    return Gamma(0.5 * degrees, torch.full_like(degrees, 0.5), validate_args=False).sample()
 
 
 def log_ratio(prior: Hyperparameters, n: Tensor) -> Tensor:
@@ -62,7 +68,7 @@ def log_dets(sums: Tensor, members: list[Hyperparameters]) -> Tensor:
     """Log-determinants ``(G, K)`` of the sums ``(K, D + 1, D + 1)`` of slots plus the matrix of each of the members."""
     empty = torch.stack([prior_matrix(prior) for prior in members])
     if sums.device.type != "cpu":
-        return 2 * cholesky(sums + empty[:, None], members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return 2 * factors(sums + empty[:, None], members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
     from bnpgan.components import kernels  # numba takes half a second to import
 
     found = sums.new_empty(len(members), len(sums))
@@ -71,12 +77,9 @@ def log_dets(sums: Tensor, members: list[Hyperparameters]) -> Tensor:
     return found
 
 
-def cholesky(matrix: Tensor, prior: Hyperparameters) -> Tensor:
-    """Cholesky factors ``(..., D + 1, D + 1)``; raises a ``ValueError`` where a matrix has lost its digits."""
-    factor, failed = torch.linalg.cholesky_ex(matrix)
-    if failed.any():
-        raise ValueError(too_far(prior))
-    return factor
+def factors(matrix: Tensor, prior: Hyperparameters) -> Tensor:
+    """Cholesky factors ``(..., D + 1, D + 1)``; a ``ValueError`` says where a matrix has lost its digits."""
+    return cholesky(matrix, lambda: too_far(prior))
 
 
 def too_far(prior: Hyperparameters) -> str:

@@ -8,12 +8,12 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from bnpgan.components.base import ExponentialFamily, FamilyStats
+from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
 from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, data_size, set_mean, set_nu
 from bnpgan.components.distributions import Gaussians
 from bnpgan.components.inverse_wishart import (
     Hyperparameters,
-    cholesky,
+    factors,
     inverse_wishart_factor,
     log_dets,
     log_marginal,
@@ -22,7 +22,9 @@ from bnpgan.components.inverse_wishart import (
     too_far,
 )
 from bnpgan.components.quadratic import feature_sums, form_weights, gaussian_weights, quadratic, triangle
+from bnpgan.decompositions import inverse, inverse_of_factor
 from bnpgan.grids import Grid, as_grid, check_positive
+from bnpgan.memory import remembered
 
 
 @dataclass(eq=False)
@@ -40,18 +42,17 @@ class NormalInverseWishartStats(FamilyStats):
     @cached_property
     def factor(self) -> Tensor:
         """Cholesky factors ``(K, D + 1, D + 1)`` of ``matrix`` when this is first asked for."""
-        return cholesky(self.matrix, self.prior)
+        return factors(self.matrix, self.prior)
 
     @cached_property
     def inverse(self) -> Tensor:
         """Inverses ``(K, D + 1, D + 1)`` of ``matrix``."""
-        return torch.cholesky_inverse(self.factor)
+        return inverse(self.factor)
 
     @cached_property
     def inverse_factor(self) -> Tensor:
         """Inverses ``(K, D + 1, D + 1)`` of ``factor``."""
-        eye = torch.eye(self.factor.shape[-1]).to(self.factor)
-        return torch.linalg.solve_triangular(self.factor, eye, upper=False).contiguous()
+        return inverse_of_factor(self.factor)
 
     @cached_property
     def log_det(self) -> Tensor:
@@ -119,46 +120,48 @@ class NormalInverseWishart(ExponentialFamily):
             object.__setattr__(self, "factor", SHARES if self.scale is None else 1.0)
         check_positive("factor", self.factor)
 
-    def resolve(self, x: Tensor) -> tuple[list[Hyperparameters], Tensor]:
+    @remembered
+    def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
-        N, D = int(data_size(x)), x.shape[1]
+        N, D = data_size(x), x.shape[1]
         eye = torch.eye(D, dtype=x.dtype, device=x.device)
         mean, nu = set_mean(self.mean, x), set_nu(self.nu, D + 1, self.weight * N if self.scale is None else 0)
-        given = data_covariance(x) * (nu - D - 1) if self.scale is None else self.scale
-        scale = torch.as_tensor(given, dtype=x.dtype, device=x.device)
+        value = data_covariance(x) * (nu - D - 1) if self.scale is None else self.scale
+        scale = torch.as_tensor(value, dtype=x.dtype, device=x.device)
         if self.scale is None and self.isotropic:
             scale = scale.trace() / D
         scale = scale * eye if scale.ndim == 0 else scale
-        if scale.shape != (D, D) or not torch.equal(scale, scale.T) or torch.linalg.cholesky_ex(scale).info:
+        given = self.scale is not None  # one that is set from the data is as it should be
+        if scale.shape != (D, D) or (given and not (torch.equal(scale, scale.T) and _positive_definite(scale))):
             raise ValueError(
                 f"scale must be a symmetric positive definite ({D}, {D}) matrix or a positive number, "
                 f"got shape {tuple(scale.shape)}: check its eigenvalues, or pass None to set it from the data"
             )
         grid = as_grid(self.factor)
         members = [Hyperparameters(mean, factor * scale, self.kappa, nu, factor) for factor in grid.values.tolist()]
-        return members, grid.log_weights
+        return Members(members, x.device), grid.log_weights.to(x.device)
 
     def fixed(self, stats: NormalInverseWishartStats) -> "NormalInverseWishart":
         """This family with every hyper-parameter a number, those that the statistics were made with."""
         mean, scale, kappa, nu, factor = stats.prior
-        return NormalInverseWishart(mean, scale / factor, kappa, nu, factor)
+        return NormalInverseWishart(mean, scale / factor, kappa, nu, float(factor))
 
     def add_(self, stats: NormalInverseWishartStats, k: int, x: Tensor, sign: int = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it): rank-one updates, O(D^2)."""
         x = torch.cat([x.new_ones(1), x - stats.prior.mean])
-        inverse, log_det, constant = stats.inverse, stats.log_det, stats.constant  # as they were before
+        precision, log_det, constant = stats.inverse, stats.log_det, stats.constant  # as they were before
         stats.n[k] += sign
         stats.matrix[k].addr_(x, x, alpha=sign)
         if stats.n[k] == 0:  # exactly the prior again, whatever rounding the points have left behind
             stats.matrix[k] = prior_matrix(stats.prior)
-        v = inverse[k] @ x
+        v = precision[k] @ x
         gain = 1 + sign * float(x @ v)
         if gain > 1e-3 and stats.n[k] > 0:
-            inverse[k].addr_(v, v, alpha=-sign / gain)
+            precision[k].addr_(v, v, alpha=-sign / gain)
             log_det[k] += math.log(gain)
         else:  # or an outlier leaves: the difference has lost its digits, so start again from the sum
-            factor = cholesky(stats.matrix[k], stats.prior)
-            inverse[k] = torch.cholesky_inverse(factor)
+            factor = factors(stats.matrix[k], stats.prior)
+            precision[k] = inverse(factor)
             log_det[k] = 2 * factor.diagonal().log().sum()
         constant[k] = log_ratio(stats.prior, stats.n[k]) - 0.5 * log_det[k]
 
@@ -187,7 +190,7 @@ class NormalInverseWishart(ExponentialFamily):
         """
         return log_marginal([stats.prior], stats.n, stats.log_det[None])[0]
 
-    def _log_marginals(self, members: list[Hyperparameters], sums: Tensor) -> Tensor:
+    def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
         return log_marginal(members, sums[:, 0], log_dets(_matrices(sums, len(members[0].mean)), members))
 
     def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
@@ -197,9 +200,9 @@ class NormalInverseWishart(ExponentialFamily):
         return feature_sums(x, prior.mean, labels, capacity)
 
     def _choose(
-        self, members: list[Hyperparameters], log_posterior: Tensor, sums: Tensor, g: int
+        self, members: Members, log_posterior: Tensor, sums: Tensor, g: Tensor | None
     ) -> NormalInverseWishartStats:
-        prior, D = members[g], len(members[g].mean)
+        prior, D = members.at(g), len(members[0].mean)
         n, matrix = sums[:, 0].clone(), _matrices(sums, D) + prior_matrix(prior)
         return NormalInverseWishartStats(n, prior, members, log_posterior, sums, matrix)
 
@@ -230,6 +233,10 @@ class NormalInverseWishart(ExponentialFamily):
         factor = inverse_wishart_factor(nu, psi)
         noise = torch.randn(*mean.shape, 1, dtype=psi.dtype, device=psi.device)
         return Gaussians(mean + (factor @ noise).squeeze(-1) / kappa.sqrt()[:, None], factor @ factor.mT)
+
+
+def _positive_definite(matrix: Tensor) -> bool:
+    return not int(torch.linalg.cholesky_ex(matrix).info)
 
 
 def _matrices(sums: Tensor, D: int) -> Tensor:

@@ -12,12 +12,16 @@ from functools import cache
 import torch
 from torch import Tensor
 
-CACHED, HELD = 2**17, 2**25  # numbers in a chunk, on a CPU and elsewhere
+from bnpgan.decompositions import cholesky, inverse
+
+CACHED = 2**17  # numbers in a chunk on a CPU: what a core's cache holds
+HELD = 2**30  # bytes of a chunk on a GPU: what it has to spare; of less the launches take longer than the work
+TILE = 16, 1024  # points in a tile, at least and at most
 
 
 def quadratic(x: Tensor) -> Iterator[Tensor]:
     """Features phi(x) = (x~_i x~_j, i <= j), x~ = [1, x], in chunks of rows: ``(n, (D + 1) (D + 2) / 2)``."""
-    for chunk in x.split(rows_at_once(x, 1)):
+    for chunk in x.split(rows_at_once(x[:1], x.shape[1])):
         yield features(chunk, None).T
 
 
@@ -28,11 +32,11 @@ def log_densities(x: Tensor, weights: Tensor, by_slot: bool = False) -> Tensor:
     """
     if x.requires_grad or weights.requires_grad:  # a buffer knows no gradients
         (first, second), y = triangle(x.shape[1] + 1, x.device), torch.cat([torch.ones_like(x[:, :1]), x], 1)
-        parts = y.split(rows_at_once(x, len(weights)))
+        parts = y.split(rows_at_once(weights, x.shape[1]))
         return torch.cat([(part[:, first] * part[:, second]) @ weights.T for part in parts])
     found = x.new_empty(len(weights), len(x)).T if by_slot else x.new_empty(len(x), len(weights))
     buffer, start = None, 0
-    for chunk in x.split(rows_at_once(x, len(weights))):
+    for chunk in x.split(rows_at_once(weights, x.shape[1])):
         buffer = features(chunk, buffer)
         torch.mm(buffer.T, weights.T, out=found[start : start + len(chunk)])
         start += len(chunk)
@@ -43,18 +47,43 @@ def feature_sums(x: Tensor, mean: Tensor, labels: Tensor, capacity: int) -> Tens
     """Sums ``(K, F)`` of the features of ``x - mean`` over the points ``(N, D)`` with each label ``(N,)``."""
     D = x.shape[1]
     sums = x.new_zeros(capacity, (D + 1) * (D + 2) // 2)
+    if not len(x):
+        return sums
     if x.device.type == "cpu":
         from bnpgan.components.kernels import sums_by_slot  # numba takes half a second to import
 
         if not sums_by_slot(*(part.detach().numpy() for part in (x, mean, labels, sums))):
             raise ValueError(f"labels must lie in [0, {capacity}): pass a larger capacity")
         return sums
-    slots, start = torch.arange(capacity, device=x.device)[:, None], 0
-    for chunk in x.split(rows_at_once(x, capacity)):
-        mine = (labels[start : start + len(chunk)] == slots).to(x.dtype)
-        sums += mine @ features(chunk - mean, None).T
-        start += len(chunk)
-    return sums
+    first, second = triangle(D + 1, x.device)
+    return moments(x, mean, labels, capacity)[:, first, second]
+
+
+def moments(x: Tensor, mean: Tensor, labels: Tensor, capacity: int) -> Tensor:
+    r"""Sums ``(K, D + 1, D + 1)`` of :math:`\tilde y \tilde y^T`, :math:`\tilde y = [1, x - mean]`, on any device.
+
+    Points are sorted by label and laid out in tiles of one label each, the last of them filled up with zeros; a sum is
+    then the product of a tile with itself. The host need not know how many points have a label.
+    """
+    N, K, device = len(x), capacity, x.device
+    counts = labels.new_zeros(K).scatter_add_(0, labels, torch.ones_like(labels))
+    order, behind = labels.argsort(stable=True), counts.cumsum(0)
+    T = min(max(N // K, TILE[0]), TILE[1])
+    tiles_behind = ((counts + T - 1) // T).cumsum(0)
+    tile = torch.arange(N // T + K, device=device)  # more than there can be
+    k = torch.searchsorted(tiles_behind, tile, right=True)
+    mine = k.clamp(max=K - 1)
+    rank = (tile - tiles_behind[mine] + (counts[mine] + T - 1) // T)[:, None] * T + torch.arange(T, device=device)
+    there = (rank < counts[mine, None]) & (k < K)[:, None]
+    rows = order[((behind - counts)[mine, None] + rank).clamp(0, N - 1)]
+    products = x.new_empty(len(tile), x.shape[1] + 1, x.shape[1] + 1)
+    size = max(1, HELD // (x.element_size() * T * (x.shape[1] + 1)))
+    for start in range(0, len(tile), size):
+        now = slice(start, start + size)
+        y = torch.cat([x.new_ones(*rows[now].shape, 1), x[rows[now]] - mean], 2) * there[now, :, None]
+        torch.bmm(y.mT, y, out=products[now])
+    one_hot = (k == torch.arange(K, device=device)[:, None]).to(x.dtype)
+    return (one_hot @ products.flatten(1)).view(K, *products.shape[1:])
 
 
 def gaussian_form(mean: Tensor, covariance: Tensor) -> Tensor:
@@ -64,8 +93,8 @@ def gaussian_form(mean: Tensor, covariance: Tensor) -> Tensor:
         \mu^T \Lambda \mu + \log |2 \pi \Sigma| & -\mu^T \Lambda \\ -\Lambda \mu & \Lambda \end{pmatrix}
     """
     D = mean.shape[1]
-    factor = torch.linalg.cholesky(covariance)
-    precision = torch.cholesky_inverse(factor)
+    factor = cholesky(covariance)
+    precision = inverse(factor)
     pull = (precision @ mean[..., None]).squeeze(-1)
     form = precision.new_empty(len(mean), D + 1, D + 1)
     form[:, 1:, 1:] = precision
@@ -101,10 +130,10 @@ def twice(size: int, device: torch.device) -> Tensor:
     return torch.where(rows == columns, 1.0, 2.0)
 
 
-def rows_at_once(x: Tensor, K: int) -> int:
-    """The number of points in a chunk, for their features and for K numbers of each."""
-    D = x.shape[1]
-    return max(1, (CACHED if x.device.type == "cpu" else HELD) // max((D + 1) * (D + 2) // 2, K))
+def rows_at_once(weights: Tensor, D: int) -> int:
+    """The number of points in a chunk, for their features and for one number of each with each of the weights."""
+    numbers = CACHED if weights.device.type == "cpu" else HELD // weights.element_size()
+    return max(1, numbers // max((D + 1) * (D + 2) // 2, len(weights)))
 
 
 def features(x: Tensor, buffer: Tensor | None) -> Tensor:

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Chi2
 
 from bnpgan import ranks
 from bnpgan.components.defaults import data_mean, data_size
 from bnpgan.components.distributions import DiagonalGaussians
+from bnpgan.components.inverse_wishart import chi_squared
+from bnpgan.memory import remembered
 
 SHARE = 0.05
 """By default the prior mean of a cluster's variances is this share of the variances of the data."""
@@ -86,9 +87,10 @@ class SemiConjugateNormal:
         if not 2 < self.nu < math.inf:
             raise ValueError(f"nu must exceed 2 and be finite, got {self.nu}: pass e.g. 3")
 
+    @remembered
     def resolve(self, x: Tensor) -> Hyperparameters:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``."""
-        N, D, middle = int(data_size(x)), *x.shape[1:], data_mean(x)
+        N, D, middle = data_size(x), *x.shape[1:], data_mean(x)
         mean = middle if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
         if mean.shape != (D,) or not mean.isfinite().all():
             raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
@@ -113,6 +115,11 @@ class SemiConjugateNormal:
     def fixed(self, stats: SemiConjugateNormalStats) -> "SemiConjugateNormal":
         """This family with every hyper-parameter set to what the statistics were made with."""
         return SemiConjugateNormal(*stats.prior)
+
+    def empty(self, stats: SemiConjugateNormalStats, slots: int) -> SemiConjugateNormalStats:
+        """Statistics of so many slots without points, under the same hyper-parameters."""
+        mean = stats.prior.mean.expand(slots, -1)
+        return SemiConjugateNormalStats(stats.n.new_zeros(slots), stats.prior, mean, torch.zeros_like(mean))
 
     def log_marginal(self, stats: SemiConjugateNormalStats) -> Tensor:
         r"""Log marginal likelihoods ``(K,)``, by quadrature over :math:`\log \sigma^2`; 0 for an empty slot."""
@@ -143,7 +150,7 @@ class SemiConjugateNormal:
             w = \tau^2 / (\tau^2 + \sigma^2 / n)
         """
         used, prior = stats.n > 0, stats.prior
-        variance = prior.scale / Chi2(stats.mean.new_tensor(prior.nu)).sample(stats.mean.shape)
+        variance = prior.scale / chi_squared(torch.full_like(stats.mean, prior.nu))
         if used.any():
             variance[used] = _Conditional(stats).sample()
         odds = stats.n[:, None] * prior.spread**2 / variance  # w / (1 - w)

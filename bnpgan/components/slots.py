@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.quadratic import form_weights, gaussian_form, log_densities, rows_at_once
+from bnpgan.decompositions import cholesky, inverse_of_factor
+from bnpgan.waits import read
 
 BLOCK = 4000  # points at once; were it a power of 2, numbers of one point would displace each other from the cache
 HOPELESS = 1.0  # nats: where the error of a usual point may be larger, single precision is not tried
@@ -35,6 +37,8 @@ def choose(x: Tensor, mean: Tensor, covariance: Tensor, log_weights: Tensor, uni
     """
     mixture = _Mixture.of(mean, covariance, log_weights)
     x, uniform = x.detach(), mixture.offset[:0] if uniform is None else uniform.double()
+    if x.device.type != "cpu":
+        return mixture.choose_by_tensors(x, uniform)
     slots, doubt = mixture.choose(x, uniform, torch.float32)
     for rows in doubt.nonzero().flatten().split(BLOCK):
         slots[rows], _ = mixture.choose(x[rows], uniform[rows] if len(uniform) else uniform, torch.float64)
@@ -61,7 +65,7 @@ class _Mixture:
         middle = share @ mean
         apart = mean - middle
         total = (share[:, None, None] * covariance).sum(0) + (share[:, None] * apart).T @ apart
-        unit = torch.linalg.inv(torch.linalg.cholesky(total)).T
+        unit = inverse_of_factor(cholesky(total)).T
         form = gaussian_form(apart @ unit, unit.T @ covariance @ unit)
         # Numbers so small in place of -inf and of 0 keep differences and quotients finite.
         offset, far = log_weights.clamp(min=-1e30) - 0.5 * form[:, 0, 0], -(form[:, 1:, 0] * (apart @ unit)).sum(1)
@@ -69,39 +73,70 @@ class _Mixture:
         peak = offset + 0.5 * far
         return cls(middle, unit, share, offset, -0.5 * form_weights(form), far.clamp(min=1e-30), peak)
 
-    def among(self, looked: Tensor, dtype: torch.dtype) -> "_Among":
-        # Of the slots ``looked`` (K,).
+    def among(self, looked: Tensor | None, dtype: torch.dtype) -> "_Among":
+        # Of the slots ``looked`` (K,), or of all.
         F, D = self.weights.shape[1], len(self.middle)
-        weights, single = self.weights[looked], dtype == torch.float32
+        if looked is None:
+            slots, weights, offset = torch.arange(len(self.share), device=self.share.device), self.weights, self.offset
+        else:
+            slots = looked.nonzero().flatten()
+            weights, offset = self.weights[slots], self.offset[slots]
         error = torch.stack([part.norm(dim=1).max() for part in weights[:, 1:].split([D, F - D - 1], 1)])
+        single = dtype == torch.float32
         error *= 4 * (F**0.5 + 1) * 2**-24 if single else 0
-        hopeless = single and float(error[0] * D**0.5 + error[1] * D) > HOPELESS  # the square of a usual point is D
         unseen = UNSEEN if single else 2 * UNSEEN
-        rest = len(looked) * math.exp(-unseen)
-        return _Among(looked.nonzero().flatten(), weights.to(dtype), self.offset[looked], error, unseen, rest, hopeless)
+        return _Among(slots, weights.to(dtype), offset, error, unseen, len(self.share) * math.exp(-unseen))
 
     def choose(self, x: Tensor, uniform: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        # The slots (N,), and which points are in doubt, (N,).
-        slots, doubt = (torch.empty(len(x), dtype=kind, device=x.device) for kind in (torch.int64, torch.bool))
-        on_cpu = x.device.type == "cpu"
-        size = BLOCK if on_cpu else rows_at_once(x, len(self.share))
-        few = on_cpu and dtype == torch.float32 and len(x) >= MANY
+        # On a CPU: the slots (N,), and which points are in doubt, (N,).
+        slots, doubt = torch.empty(len(x), dtype=torch.int64), torch.empty(len(x), dtype=torch.bool)
+        few = dtype == torch.float32 and len(x) >= MANY
         looked = self.share >= (self.share.max().clamp(max=HEAVY) if few else 0)
         among, rest = self.among(looked, dtype), _Rest.of(self, ~looked)
-        if among.hopeless:
+        if among.hopeless(x.shape[1]):
             return self.choose(x, uniform, torch.float64)
-        for start in range(0, len(x), size):
-            rows = slice(start, start + size)
-            y = (x[rows].double() - self.middle) @ self.unit
-            points = y.to(dtype), y.square().sum(1)
+        for start in range(0, len(x), BLOCK):
+            rows = slice(start, start + BLOCK)
+            points = self.units(x[rows], dtype)
             slots[rows], doubt[rows], best = among.choose(*points, uniform[rows])
             while len(rest.slots) and len(reached := rest.reach(among, *points, best)):
                 looked[reached] = True
                 among, rest = self.among(looked, dtype), _Rest.of(self, ~looked)
-                if among.hopeless:
+                if among.hopeless(x.shape[1]):
                     return self.choose(x, uniform, torch.float64)
                 slots[rows], doubt[rows], best = among.choose(*points, uniform[rows])
         return slots, doubt
+
+    def choose_by_tensors(self, x: Tensor, uniform: Tensor) -> Tensor:
+        # On a GPU: the slots (N,). All slots are looked at, and the host waits once, to learn how many are in doubt.
+        slots = torch.empty(len(x), dtype=torch.int64, device=x.device)
+        doubt = torch.ones_like(slots, dtype=torch.bool)
+        if exact_products():
+            among = self.among(None, torch.float32)
+            size = rows_at_once(among.weights, x.shape[1])
+            for start in range(0, len(x), size):
+                rows = slice(start, start + size)
+                slots[rows], doubt[rows], _ = among.choose(*self.units(x[rows], torch.float32), uniform[rows])
+        (number,) = read(doubt.sum())
+        among = self.among(None, torch.float64)
+        in_doubt = doubt.byte().argsort(descending=True)[: int(number)]
+        for rows in in_doubt.split(rows_at_once(among.weights, x.shape[1])) if number else ():
+            own = uniform[rows] if len(uniform) else uniform
+            slots[rows], _, _ = among.choose(*self.units(x[rows], torch.float64), own)
+        return slots
+
+    def units(self, x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        # Points (n, D) in the units of the mixture, and their squared lengths (n,) in double precision.
+        y = (x.double() - self.middle) @ self.unit
+        return y.to(dtype), y.square().sum(1)
+
+
+def exact_products() -> bool:
+    """Whether products of matrices in single precision are no less exact: a user may ask torch for faster ones."""
+    try:
+        return torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:  # it was set by device, in a way that has no one answer
+        return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +152,12 @@ class _Among:
     error: Tensor
     unseen: float
     rest: float
-    hopeless: bool
+
+    def hopeless(self, D: int) -> bool:
+        # Whether single precision is of no use: a usual point, whose square is D, would be in doubt.
+        if self.weights.dtype != torch.float32:
+            return False
+        return not exact_products() or float(self.error[0] * D**0.5 + self.error[1] * D) > HOPELESS
 
     def choose(self, y: Tensor, square: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # The slots (n,) of points (n, D) of these squared lengths, which are in doubt, and the largest log-weights.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Gamma
 
-from bnpgan.grids import Grid, joint, learned
+from bnpgan.grids import Grid, drawn, joint, learned
 
 
 class Prior(Protocol):
@@ -94,10 +94,10 @@ class Family(ABC):
         """
         if not self.learned:
             return self
-        g = int(torch.multinomial(self._posterior(counts, ordered).softmax(-1), 1))
+        g = int(drawn(self._posterior(counts, ordered)))
         values = dict(zip(self._hyper(), self._members[0], strict=True))
-        drawn = {name: float(values[name][g]) for name in self.learned}
-        return replace(self, **drawn)  # type: ignore[type-var]
+        numbers = {name: float(values[name][g]) for name in self.learned}
+        return replace(self, **numbers)  # type: ignore[type-var]
 
     def log_predictive(self, counts: Tensor) -> Tensor:
         """Log-probability ``(C,)`` of each slot for the next point; empty slots share that of a new cluster."""
@@ -151,16 +151,34 @@ class Family(ABC):
     def _members(self) -> tuple[list[Tensor], Tensor]:
         return joint(*self._hyper().values())
 
+    @cached_property
+    def _placed(self) -> dict[torch.device, tuple[list[Tensor], Tensor]]:
+        return {}
+
+    def _on(self, device: torch.device) -> tuple[list[Tensor], Tensor]:
+        # The members on a device, copied there once.
+        if device not in self._placed:
+            values, log_weights = self._members
+            self._placed[device] = [_placed(value, device) for value in values], _placed(log_weights, device)
+        return self._placed[device]
+
     def _columns(self, counts: Tensor) -> list[Tensor]:
-        return [value[:, None].to(counts.device) for value in self._members[0]]
+        return [value[:, None] for value in self._on(counts.device)[0]]
 
     def _posterior(self, counts: Tensor, ordered: bool) -> Tensor:
         law = self._log_marginal if ordered else self._log_eppf
         n = counts.to(torch.float64)[..., None, :]
-        return law(n, self._columns(counts)) + self._members[1].to(counts.device)
+        return law(n, self._columns(counts)) + self._on(counts.device)[1]
+
+
+def _placed(values: Tensor, device: torch.device) -> Tensor:
+    # A host does not wait where nothing is copied: to fill a tensor with one number asks for no copy.
+    one = len(values) == 1
+    return torch.full((1,), float(values), dtype=values.dtype, device=device) if one else values.to(device)
 
 
 def log_gamma_sample(shape: Tensor) -> Tensor:
     """Logs of draws from Gamma(shape, 1)."""
     # G(a) = G(a + 1) U^(1/a): a plain draw underflows to 0 for the small shapes of empty slots.
-    return Gamma(shape + 1, torch.ones_like(shape)).sample().log() + torch.rand_like(shape).log() / shape
+    gamma = Gamma(shape + 1, torch.ones_like(shape), validate_args=False)  # a GPU would wait for the validation
+    return gamma.sample().log() + torch.rand_like(shape).log() / shape

@@ -1,5 +1,6 @@
 """Finite mixtures: a given number of components, or an unknown one."""
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -7,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Geometric
 
-from bnpgan.grids import Grid, check_positive
+from bnpgan.grids import Grid, check_positive, drawn
 from bnpgan.priors.base import Family, log_gamma_sample
 
 NO_WEIGHT = 1e-15
@@ -70,8 +71,8 @@ class FiniteDirichlet(Exchangeable):
         return self._log_marginal(n, hyper) + _log_namings(n)
 
     def _sample_log_weights(self, n: Tensor) -> Tensor:
-        (alpha,) = self._members[0]
-        return log_gamma_sample(n + alpha.to(n.device) / len(n)).log_softmax(0)
+        (alpha,) = self._on(n.device)[0]
+        return log_gamma_sample(n + alpha / len(n)).log_softmax(0)
 
     def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
         (alpha,) = hyper
@@ -113,32 +114,32 @@ class MixtureOfFiniteMixtures(Exchangeable):
 
     def __post_init__(self) -> None:
         check_positive("concentration", self.concentration)
-        if not _second_half(self._log_p(1)) < NO_WEIGHT:
+        if not _second_half(self._log_p(1, torch.device("cpu"))) < NO_WEIGHT:
             raise ValueError(f"number must have a lighter tail than {self.number}: pass e.g. Geometric(0.1)")
 
     def _hyper(self) -> dict[str, float | Grid]:
         return {"concentration": self.concentration}
 
     @cached_property
-    def _tables(self) -> dict[int, Tensor]:
+    def _tables(self) -> dict[tuple[int, torch.device], Tensor]:
         return {}
 
-    def _log_p(self, capacity: int) -> Tensor:
+    def _log_p(self, capacity: int, device: torch.device) -> Tensor:
         # log p(M), M = 1, 2, ...: twice as many values until the second half has no weight, and at least eight for each
         # slot, for the data may want more clusters than the law of M.
-        if capacity not in self._tables:
+        if (capacity, device) not in self._tables:
             log_p = self._first(64)
             while len(log_p) < 8 * capacity or (len(log_p) < 2**17 and not _second_half(log_p) < NO_WEIGHT):
                 log_p = self._first(2 * len(log_p))
-            self._tables[capacity] = log_p
-        return self._tables[capacity]
+            self._tables[capacity, device] = log_p.to(device)
+        return self._tables[capacity, device]
 
     def _first(self, size: int) -> Tensor:
         return self.number.log_prob(torch.arange(size, dtype=torch.float64)).log_softmax(0)
 
     def _log_v(self, total: Tensor, used: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:
         # log V_N(K) for N (...), K (...), gamma (G, 1), and with it one term for each M: (..., G, M).
-        log_p = log_p.to(gamma.device).log_softmax(0)
+        log_p = log_p.log_softmax(0)
         M = torch.arange(1, len(log_p) + 1, dtype=log_p.dtype, device=log_p.device)
         used, total = used[..., None], total[..., None]
         falling = torch.lgamma(M + 1) - torch.lgamma((M - used).clamp(min=0) + 1)
@@ -149,7 +150,8 @@ class MixtureOfFiniteMixtures(Exchangeable):
         self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
         (gamma,) = hyper
-        used, log_p = torch.cat([used, used[-1:] + 1]), self._log_p(capacity)  # one after the other, as they come
+        used = torch.cat([used, used[-1:] + 1])  # one after the other, as they come
+        log_p = self._log_p(capacity, used.device)
         log_v = gamma.new_empty(len(gamma), len(totals), len(used))
         near = (totals - totals.amin()).div(NEAR, rounding_mode="floor")
         for group in near.unique():
@@ -170,13 +172,13 @@ class MixtureOfFiniteMixtures(Exchangeable):
 
     def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
         (gamma,) = hyper
-        return self._log_blocks(n, gamma, self._log_p(n.shape[-1]))
+        return self._log_blocks(n, gamma, self._log_p(n.shape[-1], n.device))
 
     def _sample_log_weights(self, n: Tensor) -> Tensor:
-        gamma = self._members[0][0].to(n.device)
+        (gamma,) = self._on(n.device)[0]
         used = n > 0
-        log_p = self._log_p(len(n))[: len(n)]
-        M = 1 + int(torch.multinomial(self._log_v(n.sum(), used.sum(), gamma, log_p).softmax(-1), 1))
+        log_p = self._log_p(len(n), n.device)[: len(n)]
+        M = 1 + drawn(self._log_v(n.sum(), used.sum(), gamma, log_p))
         # The slots in use have components, and the others join them in random order until there are M.
         rank = (torch.rand_like(n) + used).argsort(descending=True).argsort()
         log_gamma = log_gamma_sample(n + gamma)
@@ -184,7 +186,8 @@ class MixtureOfFiniteMixtures(Exchangeable):
 
     def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
         (gamma,) = hyper
-        return self._log_blocks(n, gamma, self._log_p(n.shape[-1])[: n.shape[-1]]) - _log_namings(n)
+        log_p = self._log_p(n.shape[-1], n.device)[: n.shape[-1]]
+        return self._log_blocks(n, gamma, log_p) - _log_namings(n)
 
     def _log_blocks(self, n: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:
         v = self._log_v(n.sum(-1), (n > 0).sum(-1), gamma, log_p).logsumexp(-1)
@@ -196,5 +199,4 @@ def _second_half(log_p: Tensor) -> float:
 
 
 def _log_namings(n: Tensor) -> Tensor:
-    C, empty = n.new_tensor(n.shape[-1]), (n == 0).sum(-1).to(n.dtype)
-    return torch.lgamma(C + 1) - torch.lgamma(empty + 1)
+    return math.lgamma(n.shape[-1] + 1) - torch.lgamma((n == 0).sum(-1).to(n.dtype) + 1)

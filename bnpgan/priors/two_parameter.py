@@ -48,22 +48,21 @@ class TwoParameter(Family):
 
         Hyper-parameters must be numbers, as after ``draw``; so must they for ``sample_new_masses``.
         """
-        _, d = (value.to(counts.device) for value in self._members[0])
-        log_masses = torch.full(counts.shape, -torch.inf, dtype=d.dtype, device=d.device)
-        log_masses[counts > 0] = log_gamma_sample(counts[counts > 0] - d)
-        return log_masses
+        _, d = self._on(counts.device)[0]
+        return log_gamma_sample(counts.clamp(min=1) - d).masked_fill(counts == 0, -torch.inf)
 
     def sample_new_masses(self, counts: Tensor, log_least: Tensor) -> Tensor:
         """A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``."""
-        alpha, d = (value.to(counts.device) for value in self._members[0])
+        alpha, d = self._on(counts.device)[0]
         time = alpha + d * (counts > 0).sum()
-        if d > 0:
+        if float(self._members[0][1]) > 0:
             time = d * log_gamma_sample(time / d).exp()
         rate = time / torch.lgamma(1 - d).exp()
         # Up to 1: candidates even in log s, kept with probability (s / least)^-d e^-s; beyond: e^-s, with s^(-1 - d).
         low, high = log_least.clamp(max=0), log_least.clamp(min=0).exp()
-        small = low * _uniforms(rate * -low * (-d * low).exp())
-        large = high - _uniforms(rate * (-high).exp()).log()
+        numbers = torch.poisson(torch.cat([rate * -low * (-d * low).exp(), rate * (-high).exp()])).tolist()
+        of_small, of_large = (torch.rand(int(n), dtype=d.dtype, device=d.device) for n in numbers)
+        small, large = low * of_small, high - of_large.log()
         log_masses = torch.cat([small, large.log()])
         log_keep = torch.cat([d * (low - small) - small.exp(), -(1 + d) * large.log()])
         return log_masses[torch.rand_like(log_masses).log() < log_keep]
@@ -111,7 +110,7 @@ class TwoParameter(Family):
         return torch.where(total > 0, tables + sizes + seats, 0.0)
 
     def _sample_log_weights(self, n: Tensor) -> Tensor:
-        alpha, d = (value.to(n.device) for value in self._members[0])
+        alpha, d = self._on(n.device)[0]
         a, b = (log_gamma_sample(shape) for shape in _sticks(n, alpha, d))
         total, end = torch.logaddexp(a, b), a.new_zeros(1)
         return torch.cat([a - total, end]) + torch.cat([end, (b - total).cumsum(0)])
@@ -182,10 +181,6 @@ def _sticks(n: Tensor, alpha: Tensor | float, d: Tensor | float) -> tuple[Tensor
     k = torch.arange(1, n.shape[-1], dtype=n.dtype, device=n.device)
     after = n.sum(-1, keepdim=True) - n.cumsum(-1)[..., :-1]
     return 1 - d + n[..., :-1], alpha + d * k + after
-
-
-def _uniforms(mean: Tensor) -> Tensor:
-    return torch.rand(int(torch.poisson(mean)), dtype=mean.dtype, device=mean.device)
 
 
 def _log_beta(a: Tensor, b: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.components.base import Component
-from bnpgan.partition import check_points
+from bnpgan.partition import check_points, in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
 from bnpgan.samplers.kmeans import seeded_labels
+from bnpgan.waits import put_off
 
 __all__ = ["Algorithm8"]
 
@@ -70,19 +72,19 @@ class Algorithm8(Sampler):
         """Labels ``(N,)`` by the nearest k-means++ seed."""
         return seeded_labels(check_points(x).to(torch.float64), self.capacity)
 
+    @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw all parameters given the labels, then move the points ``(N,)`` one at a time."""
         x, labels = check_state(x, labels, self.capacity)
         m, C = self.auxiliaries, self.capacity
         prior, stats = self.draw(x, labels)
-        family = self.component.fixed(stats)
         theta = self.component.posterior_sample(stats).permute(torch.arange(C, device=x.device))  # a copy to write to
-        counts, moved = torch.bincount(labels, minlength=C).cpu(), labels.cpu().numpy().copy()
+        counts, moved = ranks.counts(labels, C).cpu(), labels.cpu().numpy().copy()
         n = counts.numpy()  # the same memory
         weights: dict[int, np.ndarray] = {}  # by the slot that the point left; valid until a point moves
         for first in range(0, len(x), CHUNK):
             points = x[first : first + CHUNK]
-            phi = family.posterior_sample(family.stats(x[:0], labels[:0], len(points) * m))
+            phi = self.component.posterior_sample(self.component.empty(stats, len(points) * m))
             own = phi.log_prob(points).view(len(points), len(points), m).diagonal().T  # each point with its own m
             density = torch.cat([theta.log_prob(points), own], 1).cpu().numpy()
             uniform = torch.rand(len(points), dtype=torch.float64).numpy()
@@ -108,7 +110,7 @@ class Algorithm8(Sampler):
                 if new != k:
                     moved[first + i] = new
                     weights.clear()
-        return torch.from_numpy(moved).to(x.device)
+        return in_slots(torch.from_numpy(moved).to(x.device), C)
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log EPPF(z) + \log (C - K)! / C!`, ``()``."""

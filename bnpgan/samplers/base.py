@@ -1,5 +1,6 @@
 """The two interfaces of the sampler layer, and the little that all samplers share."""
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from bnpgan import ranks
 from bnpgan.components.base import Component, Stats
 from bnpgan.diagnostics import Chains, check_run
+from bnpgan.memory import remembered
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.priors import Prior
 
@@ -190,7 +192,13 @@ def check_state(x: Tensor, labels: Tensor, capacity: int) -> tuple[Tensor, Tenso
 def check_double(x: Tensor) -> Tensor:
     """The points in float64, without gradients: the same tensor if it can be, for what is remembered of it."""
     x = check_points(x)
-    return (x.detach() if x.requires_grad else x).to(torch.float64)
+    x = x.detach() if x.requires_grad else x
+    return x if x.dtype == torch.float64 else x.double() if x.device.type == "cpu" else _double(x)
+
+
+@remembered  # on a GPU, whose host would wait in each sweep for what is found out about a new tensor
+def _double(x: Tensor) -> Tensor:
+    return x.double()
 
 
 def check_chain(sampler: Sampler) -> None:
@@ -223,6 +231,6 @@ def log_prior_of_slots(prior: Prior, labels: Tensor, capacity: int) -> Tensor:
 
     It is the prior's own law given :math:`K \le C`, up to a constant.
     """
-    counts = torch.bincount(check_labels(labels, capacity), minlength=capacity)
+    counts = ranks.counts(check_labels(labels, capacity), capacity)
     empty = (counts == 0).sum().to(torch.float64)
-    return prior.log_eppf(counts) + torch.lgamma(empty + 1) - torch.lgamma(empty.new_tensor(capacity + 1.0))
+    return prior.log_eppf(counts) + torch.lgamma(empty + 1) - math.lgamma(capacity + 1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bnpgan.components.base import Component, Stats
 from bnpgan.components.slots import invert
-from bnpgan.partition import check_labels, check_points
+from bnpgan.partition import check_labels, check_points, in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_state, log_prior_of_slots
 
@@ -125,7 +125,7 @@ class CRPGibbs(Sampler):
         else:
             for _ in self._seat(points, now, start):
                 pass
-        return now.to(x.device)
+        return in_slots(now.to(x.device), self.capacity)
 
     def _start(self, x: Tensor, labels: Tensor) -> "_Start":
         if (labels >= 0).all():

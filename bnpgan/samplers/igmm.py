@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.components.base import Component
 from bnpgan.components.slots import invert
+from bnpgan.partition import in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
 from bnpgan.samplers.starts import starting_labels
+from bnpgan.waits import put_off
 
 __all__ = ["IGMM"]
 
@@ -66,14 +69,15 @@ class IGMM(Sampler):
         """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
         return starting_labels(x, self.prior, self.component, self.capacity)
 
+    @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw all components given the labels, then move the points ``(N,)`` one at a time given those."""
         from bnpgan.compiled import reseat  # numba takes half a second to import
 
         x, labels = check_state(x, labels, self.capacity)
         prior, stats = self.draw(x, labels)
-        components = self.component.posterior_sample(stats)
-        moved, counts = labels.cpu().clone(), torch.bincount(labels, minlength=self.capacity).cpu()
+        components, moved = self.component.posterior_sample(stats), labels.cpu().clone()
+        counts = ranks.counts(moved, self.capacity)
         sizes = torch.arange(len(x))
         urn = prior.log_urn(sizes, sizes[-1:], self.capacity) if prior.has_urn else None
         for rows in sizes.split(max(1, CHUNK // self.capacity)):
@@ -85,7 +89,7 @@ class IGMM(Sampler):
                 _reseat(prior, *state)
             else:
                 reseat(*(tensor.numpy() for tensor in state), urn[0].exp().numpy(), urn[1][0].exp().numpy())
-        return moved.to(x.device)
+        return in_slots(moved.to(x.device), self.capacity)
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log EPPF(z) + \log (C - K)! / C!`, ``()``."""

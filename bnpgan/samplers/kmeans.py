@@ -122,7 +122,7 @@ class KMeans(Clusterer):
 
     def _fill(self, points: Points, labels: Tensor) -> Tensor:
         # Each empty cluster takes the farthest point of a cluster that has others.
-        empty = (ranks.counts(labels, self.capacity) == 0).nonzero().flatten().tolist()
+        empty = [k for k, n in enumerate(ranks.counts(labels, self.capacity).tolist()) if not n]
         if not empty:
             return labels
         labels = labels.clone()

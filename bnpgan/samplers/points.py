@@ -8,7 +8,8 @@ from torch import Tensor
 
 from bnpgan import ranks
 
-BLOCK = {"cpu": 2**19}  # bytes of the distances in one block of rows, what a core's cache holds; elsewhere LARGE / 4
+BLOCK = {"cpu": 2**19}  # bytes of the distances in one block of rows: what a core's cache holds
+ELSEWHERE = 2**29  # on a GPU; of less the launches take longer than the work
 LARGE = 2**24  # bytes; the points themselves are copied up to twice as many
 WIDE, REST = 32, 1e-3  # points of so many columns may be seen in axes that leave such a share of the variance out
 
@@ -24,7 +25,7 @@ class Points:
 
     def __init__(self, x: Tensor) -> None:
         self.x, self.middle = x, ranks.mean(x)
-        lengths = ranks.all_gather(torch.tensor(len(x), device=x.device)).tolist()
+        lengths = ranks.lengths(x)
         self.number, self.first = sum(lengths), sum(lengths[: ranks.rank()])
         self.small = x - self.middle if x.numel() * x.element_size() <= 2 * LARGE else None
         self.squares = torch.cat([(block**2).sum(1) for _, block in self.blocks(1)])
@@ -51,7 +52,7 @@ class Points:
 
     def blocks(self, width: int) -> Iterator[tuple[slice, Tensor]]:
         """Rows, and the points in them; so many that ``width`` numbers for each of them are not too many at once."""
-        size = max(1, BLOCK.get(self.x.device.type, LARGE // 4) // self.x.element_size() // max(width, self.x.shape[1]))
+        size = max(1, BLOCK.get(self.x.device.type, ELSEWHERE) // self.x.element_size() // max(width, self.x.shape[1]))
         for start in range(0, len(self.x), size):
             rows = slice(start, start + size)
             yield rows, self[rows]
@@ -59,20 +60,21 @@ class Points:
     def step(self, means: Tensor) -> tuple[Tensor, Tensor]:
         r"""The nearest mean ``(N,)``, :math:`\arg\min_k \|\mu_k\|^2 - 2 x_i \cdot \mu_k`, and the new means."""
         K = len(means)
-        squares, rank = (means**2).sum(1, keepdim=True), torch.arange(K, 0, -1).to(means)[:, None]
+        squares = (means**2).sum(1, keepdim=True)
+        rank = torch.arange(K, 0, -1, dtype=means.dtype, device=means.device)[:, None]
         labels, sums = torch.empty(len(self.x), dtype=torch.int64, device=means.device), torch.zeros_like(means)
         for rows, x in self.blocks(K):
             score = torch.addmm(squares, means, x.T, alpha=-2)
-            # The first of the least, as by argmin(0), whose loop over a dimension torch does not vectorise.
+            # The first of the least, as by argmin(0), whose loop over a dimension torch does not vectorise on a CPU.
             labels[rows] = K - score.eq_(score.amin(0)).mul_(rank).amax(0).long()
-            sums.index_add_(0, labels[rows], x)
+            _add_up(sums, labels[rows], x)
         return labels, _divided(sums, labels)
 
     def means(self, labels: Tensor, capacity: int) -> Tensor:
         """Means ``(K, D)`` of the points of each label; not a number where there are none."""
         sums = self.middle.new_zeros(capacity, len(self.middle))
-        for rows, x in self.blocks(1):
-            sums.index_add_(0, labels[rows], x)
+        for rows, x in self.blocks(capacity):
+            _add_up(sums, labels[rows], x)
         return _divided(sums, labels)
 
     def errors(self, labels: Tensor, means: Tensor) -> Tensor:
@@ -121,7 +123,14 @@ class Points:
         return torch.stack(seeds[:found], 1)
 
 
+def _add_up(sums: Tensor, labels: Tensor, x: Tensor) -> None:
+    # Adds the points of each label to its sum. On a GPU points of one label would queue to be added: a product is fast,
+    # and adds in the same order each time.
+    if x.device.type == "cpu":
+        sums.index_add_(0, labels, x)
+    else:
+        sums.addmm_((labels == torch.arange(len(sums), device=x.device)[:, None]).to(x.dtype), x)
+
+
 def _divided(sums: Tensor, labels: Tensor) -> Tensor:
-    # Unlike bincount this does not wait for the device.
-    counts = labels.new_zeros(len(sums)).scatter_add_(0, labels, torch.ones_like(labels))
-    return ranks.all_sum(sums) / ranks.all_sum(counts)[:, None]
+    return ranks.all_sum(sums) / ranks.counts(labels, len(sums))[:, None]

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.components.base import Stats
+from bnpgan.decompositions import cholesky
+from bnpgan.waits import read
 
 DRAWS = 512  # points of a pair that its launch looks at
 STEPS = 4  # of expectation-maximisation in a launch
@@ -21,7 +24,8 @@ class Pairs(NamedTuple):
 
     ``i``, ``j`` ``(P,)`` are the anchors, ``split`` ``(P,)`` whether they share a cluster. ``points`` ``(n,)`` are rows
     of ``x``, of each pair in random order behind its anchors: ``pair`` ``(n,)``, ``rank`` ``(n,)`` in the pair,
-    ``side`` ``(n,)`` now (1 in the cluster of ``j``, if it is another). ``sizes`` is the list of points in each pair.
+    ``side`` ``(n,)`` now (1 in the cluster of ``j``, if it is another). ``size`` ``(P,)`` counts the points of a pair.
+    What the host knows: ``slots``, those of both anchors, ``sizes``, and the ``counts`` of all slots.
     """
 
     i: Tensor
@@ -31,26 +35,35 @@ class Pairs(NamedTuple):
     pair: Tensor
     rank: Tensor
     side: Tensor
+    size: Tensor
+    slots: list[tuple[int, int]]
     sizes: list[int]
+    counts: list[int]
 
     @classmethod
     def disjoint(cls, i: Tensor, j: Tensor, labels: Tensor, capacity: int) -> Self:
         """Of candidates ``(M,)``, each whose clusters no earlier one has: the same ones before and after a move."""
-        pair_of, kept = [-1] * capacity, list[int]()
-        for m, (a, b) in enumerate(zip(labels[i].tolist(), labels[j].tolist(), strict=True)):
+        M, device = len(i), labels.device
+        told = [int(k) for k in read(labels[i], labels[j], ranks.counts(labels, capacity))]
+        of_i, of_j, counts = told[:M], told[M : 2 * M], told[2 * M :]
+        pair_of, kept, slots, sizes = [-1] * capacity, list[int](), list[tuple[int, int]](), list[int]()
+        for m, (a, b) in enumerate(zip(of_i, of_j, strict=True)):
             if pair_of[a] < 0 and pair_of[b] < 0:
                 pair_of[a] = pair_of[b] = len(kept)
                 kept.append(m)
-        i, j = i[kept], j[kept]
-        pair = torch.tensor(pair_of, device=labels.device)[labels]
-        key = torch.rand(len(labels), dtype=torch.float64, device=labels.device) / 2 + 0.5
+                slots.append((a, b))
+                sizes.append(counts[a] + (counts[b] if a != b else 0))
+        P = len(kept)
+        plan = torch.tensor([*kept, *sizes, *(a == b for a, b in slots), *pair_of], device=device)
+        i, j, size, split = i[plan[:P]], j[plan[:P]], plan[P : 2 * P], plan[2 * P : 3 * P].bool()
+        pair = plan[3 * P :][labels]
+        key = torch.rand(len(labels), dtype=torch.float64, device=device) / 2 + 0.5
         key[i], key[j] = 0.0, 0.1
-        points = (pair + key).argsort()[int((pair < 0).sum()) :]
+        points = (pair + key).argsort()[len(labels) - sum(sizes) :]
         pair = pair[points]
-        sizes = torch.bincount(pair, minlength=len(kept))
-        rank = torch.arange(len(points), device=labels.device) - (sizes.cumsum(0) - sizes)[pair]
+        rank = torch.arange(len(points), device=device) - (size.cumsum(0) - size)[pair]
         side = (labels[points] != labels[i][pair]).long()
-        return cls(i, j, labels[i] == labels[j], points, pair, rank, side, sizes.tolist())
+        return cls(i, j, split, points, pair, rank, side, size, slots, sizes, counts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,32 +98,38 @@ class Allocation:
         side, log_q = torch.zeros_like(pairs.side), sums.new_zeros(len(pairs.side))
         # Pairs whose points are evaluated at each other's sides too: few enough not to cost more than the operations.
         together = max(1, int((FLOPS * len(sums) / (len(side) * sums.shape[2])) ** 0.5))
+        ends = [2]
+        while ends[-1] < max(pairs.sizes):
+            ends.append(2 * ends[-1] + worth)
+        block = torch.bucketize(pairs.rank, torch.tensor(ends, device=side.device), right=True)
+        order = ((pairs.pair // together) * len(ends) + block).argsort(stable=True)
+        done = 0
         for first in range(0, len(sums), together):
             group = slice(first, first + together)
-            inside = (pairs.pair >= first) & (pairs.pair < first + together)
-            start, stop = 0, 2
-            while start < max(pairs.sizes[group]):
-                rows = (inside & (pairs.rank >= start) & (pairs.rank < stop)).nonzero().flatten()
+            for start, end in zip([0, *ends], ends, strict=False):
+                size = sum(max(0, min(n, end) - start) for n in pairs.sizes[group])
+                rows, done = order[done : done + size], done + size
+                if not size:
+                    break
                 y, own = self.x[pairs.points[rows]], pairs.pair[rows]
                 sides = self.component.with_sums(self.stats, sums[group].flatten(0, 1))
                 logits = (self.component.log_predictive(sides, y) + sides.n.log()).unflatten(1, (-1, 2))
-                logits = logits[torch.arange(len(rows), device=rows.device), own - first]
+                logits = logits[torch.arange(size, device=rows.device), own - first]
                 side[rows], log_q[rows] = self._allocate(rows, logits)
-                done = 0
+                placed = 0
                 for phi in self.component.features(self.stats, y):
-                    now = slice(done, done + len(phi))
+                    now = slice(placed, placed + len(phi))
                     sums.index_put_((own[now], side[rows[now]]), phi, accumulate=True)
-                    done += len(phi)
-                start, stop = stop, 2 * stop + worth
+                    placed += len(phi)
         return side, self._by_pair(log_q)
 
     def gain(self, side: Tensor) -> Tensor:
         """Log marginal likelihood of the two sides of each pair over that of both together, ``(P,)``."""
         one_hot = torch.stack([1 - side, side]).to(self.x.dtype)
-        parts = [(p, one_hot[:, rows] @ phi) for p, rows, phi in self._chunks()]
-        index = torch.tensor([p for p, _ in parts], device=side.device)
-        sums = torch.stack([part for _, part in parts])
-        sums = sums.new_zeros(len(self.pairs.i), *sums.shape[1:]).index_add_(0, index, sums)
+        parts: list[list[Tensor]] = [[] for _ in self.pairs.sizes]
+        for p, rows, phi in self._chunks():
+            parts[p].append(one_hot[:, rows] @ phi)
+        sums = torch.stack([torch.stack(of_pair).sum(0) for of_pair in parts])
         apart, both = (self.component.with_sums(self.stats, part) for part in (sums.flatten(0, 1), sums.sum(1)))
         return self.component.log_marginal(apart).view(-1, 2).sum(1) - self.component.log_marginal(both)
 
@@ -129,7 +148,7 @@ class Allocation:
     def _launch(self) -> Tensor:
         # Sums of features (P, 2, F): a guess that depends on the points and anchors of a pair, not on their sides.
         pairs, P, device = self.pairs, len(self.pairs.i), self.x.device
-        sizes = torch.tensor(pairs.sizes, device=device)
+        sizes = pairs.size
         drawn = (torch.rand(P, DRAWS, dtype=self.x.dtype, device=device) * sizes[:, None]).long()
         y = self.x[pairs.points[drawn + (sizes.cumsum(0) - sizes)[:, None]]]
         phi = torch.cat(list(self.component.features(self.stats, y.flatten(0, 1)))).view(P, DRAWS, -1)
@@ -166,4 +185,4 @@ def _distances(y: Tensor, anchor: Tensor) -> Tensor:
     ridge = 1e-6 * covariance.diagonal(dim1=1, dim2=2).mean(1)
     ridge = torch.where(ridge > 0, ridge, 1.0)[:, None, None] * torch.eye(y.shape[2], dtype=y.dtype, device=y.device)
     apart = (y - (anchor - middle)[:, None]).mT
-    return torch.linalg.solve_triangular(torch.linalg.cholesky(covariance + ridge), apart, upper=False).square().sum(1)
+    return torch.linalg.solve_triangular(cholesky(covariance + ridge), apart, upper=False).square().sum(1)

@@ -7,11 +7,15 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor
 
-from bnpgan.components.base import Component, Stats
+from bnpgan import ranks
+from bnpgan.components.base import Component
+from bnpgan.components.distributions import Components
 from bnpgan.components.slots import categorical
+from bnpgan.partition import in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
 from bnpgan.samplers.starts import starting_labels
+from bnpgan.waits import put_off, read
 
 __all__ = ["SliceSampler"]
 
@@ -92,6 +96,7 @@ class SliceSampler(Sampler):
         """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
         return starting_labels(x, self.prior, self.component, self.capacity)
 
+    @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw masses, slices and parameters given the labels, then all labels ``(N,)`` given those."""
         # y = (hyper-parameters, masses, parameters, slices) is drawn from p(y | z), then z' from p(z' | y): a chain on
@@ -99,38 +104,38 @@ class SliceSampler(Sampler):
         # all moves by way of certain y refused, for the same law. The lowest slice is a function of such a y, for
         # whatever z is the total of the masses is Gamma(alpha + N), independent of the weights.
         x, labels = check_state(x, labels, self.capacity)
-        drawn, stats = self.draw(x, labels)
-        prior, family = cast(PriorOfMasses, drawn), self.component.fixed(stats)
-        counts = torch.bincount(labels, minlength=self.capacity)
+        C, device, (drawn, stats) = self.capacity, x.device, self.draw(x, labels)
+        prior, counts = cast(PriorOfMasses, drawn), ranks.counts(labels, C)
         masses = prior.sample_masses(counts)
         slices = masses[labels] + torch.rand_like(x[:, 0]).log()
-        if slices.min() < LOG_LEAST:
+        least, *sizes = read(slices.min(), counts)
+        if least < LOG_LEAST:
             return labels
-        masses = torch.cat([masses, prior.sample_new_masses(counts, slices.min())])
-        chosen = self._choose(x, slices, masses, family.stats(x, labels, len(masses)))
+        new = prior.sample_new_masses(torch.tensor(sizes).long(), torch.tensor(least, dtype=torch.float64)).to(device)
+        components = self.component.posterior_sample(stats)
+        components = components.joined(self.component.posterior_sample(self.component.empty(stats, len(new))))
+        chosen = _choose(x, slices, torch.cat([masses, new]), components)
         # Slots at random keep it reversible: those of the clusters that vanish are as random the other way.
-        used = torch.bincount(chosen, minlength=len(masses)) > 0
-        if used.sum() > self.capacity:
-            return labels
-        slots = torch.arange(len(used), device=x.device)
-        empty, born = (~used[: self.capacity]).nonzero().flatten(), used[self.capacity :].nonzero().flatten()
-        slots[self.capacity + born] = empty[torch.randperm(len(empty), device=x.device)[: len(born)]]
-        return slots[chosen]
+        used = ranks.counts(chosen, C + len(new)) > 0
+        empty = (torch.rand(C, device=device) + used[:C]).argsort()  # empty slots in random order, then the others
+        slots = torch.cat([torch.arange(C, device=device), empty[(used[C:].cumsum(0) - 1).clamp(0, C - 1)]])
+        return in_slots(torch.where(used.sum() > C, labels, slots[chosen]), C)
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log EPPF(z) + \log (C - K)! / C!`, ``()``."""
         return log_prior_of_slots(self.prior, labels, self.capacity)
 
-    def _choose(self, x: Tensor, slices: Tensor, masses: Tensor, stats: Stats) -> Tensor:
-        components, by_mass = self.component.posterior_sample(stats), masses.argsort(descending=True)
-        chosen, rest = by_mass.new_empty(len(x)), slices.argsort(descending=True)
-        # Where there are many clusters all but a few are small, and only the few lowest slices have to look at them:
-        # half of the points at a time, from the highest slice.
-        while len(rest):
-            most = max(1, CHUNK // len(masses))
-            size = len(rest) if len(rest) <= most else min(most, (len(rest) + 1) // 2)
-            rows, rest = rest[:size], rest[size:]
-            above = by_mass[: int((masses >= slices[rows[-1]]).sum())]
-            logits = components.permute(above).log_prob(x[rows])
-            chosen[rows] = above[categorical(logits.masked_fill(masses[above] < slices[rows, None], -torch.inf))]
-        return chosen
+
+def _choose(x: Tensor, slices: Tensor, masses: Tensor, components: Components) -> Tensor:
+    # Where there are many clusters all but a few are small, and only the few lowest slices have to look at them: half
+    # of the points at a time, from the highest slice.
+    by_mass, order = masses.argsort(descending=True), slices.argsort(descending=True)
+    chosen, ends, most = torch.empty_like(order), [0], max(1, CHUNK // len(masses))
+    while (left := len(x) - ends[-1]) > 0:
+        ends.append(ends[-1] + (left if left <= most else min(most, (left + 1) // 2)))
+    lowest = slices[torch.cat([order[end - 1 : end] for end in ends[1:]])]
+    for start, end, number in zip(ends, ends[1:], read((masses >= lowest[:, None]).sum(1)), strict=False):
+        rows, above = order[start:end], by_mass[: int(number)]
+        logits = components.permute(above).log_prob(x[rows])
+        chosen[rows] = above[categorical(logits.masked_fill(masses[above] < slices[rows, None], -torch.inf))]
+    return chosen

@@ -6,11 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bnpgan import ranks
 from bnpgan.components.base import Component, Stats
-from bnpgan.partition import check_points
+from bnpgan.partition import check_points, in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_conjugate, check_state
 from bnpgan.samplers.proposals import Allocation, Pairs
+from bnpgan.waits import put_off, read
 
 __all__ = ["SplitMerge"]
 
@@ -108,6 +110,7 @@ class SplitMerge(Sampler):
         """Log-probability ``()`` of the labels under the law of ``base``."""
         return self.base.log_prior(labels)
 
+    @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """A sweep of ``base``, then two batches of moves in growing blocks and two all at once: labels ``(N,)``."""
         x, labels = check_state(x, self.base.step(x, labels), self.capacity)
@@ -115,59 +118,69 @@ class SplitMerge(Sampler):
             return labels
         prior, stats = self.draw(x, labels)
         for propose in (Allocation.grow, Allocation.plug_in) * 2:
-            moved = self._move(x, labels, prior, stats, propose)
-            labels = self._reorder(labels, moved, prior) if self.ordered else moved
+            labels = self._move(x, labels, prior, stats, propose)
         return labels
 
     def _move(self, x: Tensor, labels: Tensor, prior: Prior, stats: Stats, propose: Any) -> Tensor:
         M, device = self.pairs // 2, x.device
-        counts = torch.bincount(labels, minlength=self.capacity)
-        anchors = _by_cluster(labels, counts, M)
+        anchors = _by_cluster(labels, ranks.counts(labels, self.capacity), M)
         i = torch.cat([torch.randint(len(x), (self.pairs - M,), device=device), anchors])
         pairs = Pairs.disjoint(i, _near(x, i), labels, self.capacity)
         allocation = Allocation(x, pairs, self.component, stats)
         side, log_q = propose(allocation)
-        P, rows = len(pairs.i), torch.arange(len(pairs.i), device=device)
-        sizes = torch.bincount(2 * pairs.pair + side, minlength=2 * P).view(P, 2)
+        P = len(pairs.slots)
+        sizes = ranks.counts(2 * pairs.pair + side, 2 * P).view(P, 2)
         # Anchors drawn by cluster have another probability after the move: 1 / (K n_k) each, those of all pairs.
         at = torch.full((len(labels),), 2 * P, device=device)
         at[pairs.points] = 2 * pairs.pair + side
-        here = torch.bincount(at[anchors], minlength=2 * P)[: 2 * P].view(P, 2)
+        here = ranks.counts(at[anchors], 2 * P + 1)[: 2 * P].view(P, 2)
         log_ratio = allocation.gain(side) - log_q + (here * (sizes.sum(1, keepdim=True) / sizes).log()).sum(1)
         log_u = torch.rand(P, dtype=log_ratio.dtype, device=device).log()
-        slot_i, slot_j = labels[pairs.i], labels[pairs.j]
-        labels, waiting = labels.clone(), torch.randperm(P, device=device)
+        told = torch.tensor(read(log_ratio, log_u, sizes), dtype=torch.float64)
+        counts, slots = self._accept(pairs, told[:P], told[P : 2 * P], told[2 * P :].long().view(P, 2), prior)
+        place = slots.flatten().to(device)[2 * pairs.pair + side]
+        moved = labels.index_put((pairs.points,), torch.where(place < 0, labels[pairs.points], place))
+        return in_slots(self._reorder(pairs, labels, moved, counts, prior) if self.ordered else moved, self.capacity)
+
+    def _accept(
+        self, pairs: Pairs, log_ratio: Tensor, log_u: Tensor, sizes: Tensor, prior: Prior
+    ) -> tuple[Tensor, Tensor]:
+        # On the host, for all this is a handful of numbers: the counts after the moves taken, and the slots (P, 2) of
+        # the sides of each pair that moved, -1 where it did not.
+        P, counts = len(pairs.slots), torch.tensor(pairs.counts)
+        split = torch.tensor([a == b for a, b in pairs.slots])
+        slot_i, slot_j = torch.tensor(pairs.slots).unbind(1)
+        rows, slots, waiting = torch.arange(P), torch.full((P, 2), -1), torch.randperm(P)
         while len(waiting):
             # One after another, for K changes with each move taken; those before the first taken are done.
-            K = (counts > 0).sum().to(log_u) - (~pairs.split).to(log_u)  # clusters when merged
+            K = (counts > 0).sum().to(log_u) - (~split).to(log_u)  # clusters when merged
             free = torch.cat([(counts == 0).nonzero().flatten(), slot_i[:1] * 0])  # one more: there may be none
-            new = free[(torch.rand(P, device=device) * max(len(free) - 1, 1)).long()]
-            slot_other = torch.where(pairs.split, new, slot_j)
+            new = free[(torch.rand(P) * max(len(free) - 1, 1)).long()]
+            slot_other = torch.where(split, new, slot_j)
             merged = counts.repeat(P, 1)
             merged[rows, slot_other], merged[rows, slot_i] = 0, sizes.sum(1)
-            split = merged.clone()
-            split[rows, slot_other], split[rows, slot_i] = sizes[:, 1], sizes[:, 0]
-            log_a = log_ratio + prior.log_eppf(split) - prior.log_eppf(merged) + M * (K / (K + 1)).log()
-            log_a = torch.where(pairs.split, log_a, -log_a)
-            taken = ((log_u < log_a) & ((self.capacity > K) | ~pairs.split))[waiting].nonzero().flatten()
+            apart = merged.clone()
+            apart[rows, slot_other], apart[rows, slot_i] = sizes[:, 1], sizes[:, 0]
+            log_a = log_ratio + prior.log_eppf(apart) - prior.log_eppf(merged) + self.pairs // 2 * (K / (K + 1)).log()
+            log_a = torch.where(split, log_a, -log_a)
+            taken = ((log_u < log_a) & ((self.capacity > K) | ~split))[waiting].nonzero().flatten()
             if not len(taken):
                 break
             p, waiting = waiting[taken[0]], waiting[taken[0] + 1 :]
-            mine = pairs.pair == p
-            labels[pairs.points[mine]] = torch.where(pairs.split[p] & (side[mine] == 1), slot_other[p], slot_i[p])
-            counts = torch.bincount(labels, minlength=self.capacity)
-        return labels
+            counts = apart[p] if split[p] else merged[p]
+            slots[p, 0], slots[p, 1] = slot_i[p], slot_other[p] if split[p] else slot_i[p]
+        return counts, slots
 
-    def _reorder(self, labels: Tensor, moved: Tensor, prior: Prior) -> Tensor:
+    def _reorder(self, pairs: Pairs, labels: Tensor, moved: Tensor, counts: Tensor, prior: Prior) -> Tensor:
         # The moves and the draw of an order leave EPPF(z) p(order | z) invariant; the law of ``base`` differs from it
         # where slots end, and not at all while the last slot is empty: a Metropolis step.
-        slots = prior.sample_order(torch.bincount(moved, minlength=self.capacity))
-        proposed = slots[moved]
-        if int(proposed.max()) >= self.capacity:
+        slots, used = prior.sample_order(counts), counts > 0
+        if int(slots[used].max()) >= self.capacity:
             return labels
-        now, then = (torch.bincount(z, minlength=self.capacity) for z in (labels, proposed))
+        now, then = torch.tensor(pairs.counts), torch.zeros_like(counts)
+        then[slots[used]] = counts[used]
         log_ratio = _ends(prior, then) - _ends(prior, now)
-        return proposed if float(torch.rand(()).log()) < float(log_ratio) else labels
+        return slots.to(labels.device)[moved] if float(torch.rand(()).log()) < float(log_ratio) else labels
 
 
 def _ends(prior: Prior, counts: Tensor) -> Tensor:
@@ -184,10 +197,11 @@ def _by_cluster(labels: Tensor, counts: Tensor, M: int) -> Tensor:
 
 def _near(x: Tensor, i: Tensor) -> Tensor:
     # The nearest to each point of 4, 64 or 512 others, drawn at random: it depends on x only.
-    sizes = torch.tensor([4, 64, 512], device=x.device)
     shift = torch.randint(1, len(x), (len(i), 512), device=x.device)
     others = (i[:, None] + shift) % len(x)
     width = x.std(0)
     distance = (((x[others] - x[i, None]) / torch.where(width > 0, width, 1.0)) ** 2).sum(-1)
-    unseen = torch.arange(512, device=x.device) >= sizes[torch.randint(3, (len(i), 1), device=x.device)]
+    which = torch.randint(3, (len(i), 1), device=x.device)
+    size = torch.where(which == 0, 4, torch.where(which == 1, 64, 512))
+    unseen = torch.arange(512, device=x.device) >= size
     return others.gather(1, distance.masked_fill(unseen, torch.inf).argmin(1, keepdim=True)).squeeze(1)

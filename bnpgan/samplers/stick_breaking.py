@@ -7,10 +7,11 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import Component
-from bnpgan.partition import check_labels
+from bnpgan.partition import check_labels, in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state
 from bnpgan.samplers.starts import starting_labels
+from bnpgan.waits import put_off
 
 __all__ = ["StickBreaking"]
 
@@ -64,6 +65,7 @@ class StickBreaking(Sampler):
         """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
         return starting_labels(x, self.prior, self.component, self.capacity)
 
+    @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw weights and parameters given the labels, then all labels ``(N,)`` given those."""
         x, labels = check_state(x, labels, self.capacity)
@@ -71,7 +73,7 @@ class StickBreaking(Sampler):
         with ranks.alike(x.device):
             log_weights = prior.sample_log_weights(stats.n.long())
             components = self.component.posterior_sample(stats)
-        return components.draw(x, log_weights)
+        return in_slots(components.draw(x, log_weights), self.capacity)
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log E[\prod_k w_k^{n_k}]` under the truncated weights, ``()``."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components import Component, Components
-from bnpgan.components.base import ExponentialFamily, FamilyStats
+from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
 from bnpgan.samplers import Sampler
 
 __all__ = ["Flat", "pinned", "rebuild"]
@@ -52,9 +52,9 @@ class Flat(ExponentialFamily):
         (tensor([2., 1., 0., 0.]), tensor([0., 0., 0., 0.]))
     """
 
-    def resolve(self, x: Tensor) -> tuple[list[Shape], Tensor]:
+    def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The one member there is, and its log-weight."""
-        return [Shape(x.new_zeros(x.shape[1]))], x.new_zeros(1)
+        return Members([Shape(x.new_zeros(x.shape[1]))], x.device), x.new_zeros(1)
 
     def fixed(self, stats: FamilyStats) -> "Flat":
         """This family: nothing is learned."""
@@ -87,11 +87,11 @@ class Flat(ExponentialFamily):
     def _features(self, x: Tensor, prior: Shape) -> Iterator[Tensor]:
         yield torch.ones_like(x[:, :1])
 
-    def _log_marginals(self, members: list[Shape], sums: Tensor) -> Tensor:
+    def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
         return sums.new_zeros(len(members), len(sums))
 
-    def _choose(self, members: list[Shape], log_posterior: Tensor, sums: Tensor, g: int) -> FamilyStats:
-        return FamilyStats(sums[:, 0].clone(), members[g], members, log_posterior, sums)
+    def _choose(self, members: Members, log_posterior: Tensor, sums: Tensor, g: Tensor | None) -> FamilyStats:
+        return FamilyStats(sums[:, 0].clone(), members.at(g), members, log_posterior, sums)
 
 
 def rebuild(sampler: S, **parts: Any) -> S:

@@ -115,8 +115,8 @@ MUTANTS = {
     "slices not uniform": ("torch.rand_like(x[:, 0]).log()", "3 * torch.rand_like(x[:, 0]).log()"),
     "weights counted twice": (".log_prob(x[rows])", ".log_prob(x[rows]) + masses[above]"),
     "parameters from the prior": (
-        "family.stats(x, labels, len(masses))",
-        "family.stats(x[:0], labels[:0], len(masses))",
+        "self.component.posterior_sample(stats)\n",
+        "self.component.posterior_sample(self.component.empty(stats, C))\n",
     ),
 }
 

@@ -1,0 +1,37 @@
+"""Cholesky factors and inverses without torch's own checks, for which the host would wait on a GPU."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from bnpgan.waits import check
+
+
+def cholesky(matrix: Tensor, message: Callable[[], str] | None = None) -> Tensor:
+    """Lower factors ``(..., D, D)`` of positive definite matrices.
+
+    Args:
+        matrix: ``(..., D, D)``.
+        message: what is wrong where one is not positive definite, if the points or the user can be at fault.
+
+    Raises:
+        ValueError: where one is not positive definite; see ``waits.check`` for when.
+    """
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    check(failed.any(), message or (lambda: "a matrix is not positive definite: rescale the data, or drop outliers"))
+    return factor
+
+
+def inverse_of_factor(factor: Tensor) -> Tensor:
+    """Inverses ``(..., D, D)`` of lower triangular factors, contiguous."""
+    eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
+    return torch.linalg.solve_triangular(factor, eye, upper=False).contiguous()
+
+
+def inverse(factor: Tensor) -> Tensor:
+    """Inverses ``(..., D, D)`` of the matrices with these lower factors."""
+    if factor.device.type == "cpu":
+        return torch.cholesky_inverse(factor)
+    half = inverse_of_factor(factor)
+    return half.mT @ half
