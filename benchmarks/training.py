@@ -111,9 +111,9 @@ class Bare:
             if self.decay is not None:
                 for adam, rate in zip((self.adam_G, self.adam_D), self.rates, strict=True):
                     adam.param_groups[0]["lr"] = rate * (1 - self.step / self.decay)
-            i = torch.randint(len(self.images), (self.batch,))
+            i = torch.randint(len(self.images), (self.batch,), device=self.images.device)
             real, c = self.images[i], self.labels[i]
-            fake = G(torch.randn(self.batch, self.z_dim), c)
+            fake = G(torch.randn(self.batch, self.z_dim, device=c.device), c)
             loss = F.softplus(-D(real, c)).mean() + F.softplus(D(fake.detach(), c)).mean()
             if self.penalty:
                 x = real.detach().requires_grad_()

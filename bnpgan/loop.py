@@ -52,8 +52,9 @@ class Training:
             "discriminator": torch.optim.Adam(self.judge, lr=s.discriminator_rate, betas=s.betas, fused=True),
         }
         self.rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.optimizers.items()}
-        if gan.features.optimizer is not None:
-            self.optimizers["features"] = gan.features.optimizer
+        if (optimizer := gan.features.optimizer) is not None:
+            optimizer.load_state_dict(optimizer.state_dict())  # takes what it remembers to where its parameters are now
+            self.optimizers["features"] = optimizer
         self.images, self.seed, self.step = images, seed, 0
         self.first_labels = labels  # what the first partition starts from, where they are given
         self.partition: Partition | None = None

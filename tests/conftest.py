@@ -1,6 +1,9 @@
-"""Every test runs on one thread, draws no window and starts from the same seed."""
+"""Every test runs on one thread, draws no window and starts from the same seed; one on a GPU has five seconds."""
 
 import os
+import signal
+import threading
+from collections.abc import Iterator
 
 os.environ["MPLBACKEND"] = "Agg"
 
@@ -8,8 +11,28 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+SECONDS = 5.0  # GPU time comes in pieces of a few minutes
 
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Stop a test on a real GPU that takes too long; what it has to warm up, its fixtures do."""
+    limited = item.get_closest_marker("cuda") and threading.current_thread() is threading.main_thread()
+    if not limited:
+        return (yield)
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError(f"a test on a GPU may take {SECONDS:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

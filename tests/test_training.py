@@ -522,15 +522,3 @@ def test_sampling_names_a_cluster_that_is_empty():
     for call in (lambda: run.sample(3, cluster=1), lambda: run.sample(0), lambda: run.interpolate(0, 7, 3)):
         with pytest.raises(ValueError, match=r"holds no images|at least"):
             call()
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("recipe", ["mic_gan", "sc_gan"])
-def test_training_on_a_gpu_resumes(tmp_path, recipe):
-    x, _ = small.images()
-    gan = small.gan(recipe, x)
-    train(gan, x, steps=9, out=tmp_path, progress=False, device="cuda")
-    run = train(gan, x, steps=17, out=tmp_path, progress=False, device="cuda", resume=True)
-    assert run.partition.labels.is_cuda and run.sample(4).is_cuda
-    assert load(tmp_path, gan=gan).sample(4).shape == (4, *x.shape[1:])

@@ -93,6 +93,11 @@ class FamilyStats:
     log_posterior: Tensor
     sums: Tensor
 
+    @cached_property
+    def alone(self) -> "Members":
+        """The chosen hyper-parameters as the only ones to choose from."""
+        return Members([self.prior], self.sums.device)
+
 
 class ExponentialFamily(ABC):
     r"""A conjugate exponential family, :math:`p(x \mid \theta) \propto \exp(\theta^T \phi(x))`.
@@ -138,7 +143,7 @@ class ExponentialFamily(ABC):
 
     def with_sums(self, stats: Any, sums: Tensor) -> Any:
         """Statistics of other slots, from their sums of features ``(K, F)``, under the same hyper-parameters."""
-        return self._choose(Members([stats.prior], sums.device), sums.new_zeros(1), sums, None)
+        return self._choose(stats.alone, sums.new_zeros(1), sums, None)
 
     def empty(self, stats: Any, slots: int) -> Any:
         """Statistics of so many slots without points, under the same hyper-parameters."""

@@ -54,10 +54,6 @@ class Categoricals(Components):
         gumbel = -torch.empty_like(logits).exponential_().log()  # argmax(log p + gumbel) is a draw from p
         return (logits + gumbel).argmax(-1).to(logits)
 
-    def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
-        """The slot ``(N,)`` of the highest posterior probability."""
-        return (self.log_prob(x) + log_weights).argmax(1)
-
 
 def positions(x: Tensor, categories: int) -> Tensor:
     """Where the values ``(..., D)`` stand among all ``D V`` values of all columns."""

@@ -54,10 +54,6 @@ class _Described:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
         return self.permute(slots).distribution.sample()
 
-    def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
-        """The slot ``(N,)`` of the highest posterior probability."""
-        return (self.log_prob(x) + log_weights).argmax(1)
-
 
 @contextmanager
 def numbers_like(x: Tensor) -> Iterator[None]:

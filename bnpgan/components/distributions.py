@@ -33,9 +33,10 @@ class Components(ABC):
         rows = max(1, CHUNK // len(log_weights))
         return torch.cat([categorical(log_weights + self.log_prob(chunk)) for chunk in x.split(rows)])
 
-    @abstractmethod
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
-        """The best slot ``(N,)`` of each point ``(N, D)`` given the log-weights ``(K,)`` of the slots."""
+        """The best slot ``(N,)`` of each point ``(N, D)``: that of the highest posterior probability."""
+        rows = max(1, CHUNK // len(log_weights))
+        return torch.cat([(self.log_prob(chunk) + log_weights).argmax(1) for chunk in x.split(rows)])
 
     def joined(self, others: Self) -> Self:
         """These components, and the others in the slots behind them."""
@@ -93,7 +94,7 @@ class Gaussians(Components):
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The slot ``(N,)`` of the highest posterior probability."""
         if len(x) < FEW:
-            return (self.log_prob(x) + log_weights).argmax(1)
+            return super().assign(x, log_weights)
         return choose(x, self.mean, self.covariance, log_weights)
 
 
@@ -133,10 +134,6 @@ class DiagonalGaussians(Components):
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
         noise = torch.randn(len(slots), self.mean.shape[1], dtype=self.mean.dtype, device=self.mean.device)
         return self.mean[slots] + self.variance[slots].sqrt() * noise
-
-    def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
-        """The slot ``(N,)`` of the highest posterior probability."""
-        return (self.log_prob(x) + log_weights).argmax(1)
 
 
 @dataclass(frozen=True, eq=False)

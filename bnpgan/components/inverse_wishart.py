@@ -6,8 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.distributions import Gamma
+from torch.nn.functional import pad
 
+from bnpgan.components.base import Members
 from bnpgan.decompositions import cholesky, inverse_of_factor
+from bnpgan.memory import remembered
 
 
 class Hyperparameters(NamedTuple):
@@ -48,25 +51,39 @@ def log_ratio(prior: Hyperparameters, n: Tensor) -> Tensor:
     return gammas + kappas - 0.5 * D * math.log(math.pi)
 
 
-def log_marginal(members: list[Hyperparameters], n: Tensor, log_det: Tensor) -> Tensor:
+def log_marginal(members: Members, n: Tensor, log_det: Tensor) -> Tensor:
     """Log marginal likelihoods ``(G, K)`` of n points ``(K,)``, whose matrices have the log-determinants ``(G, K)``.
 
     The members differ in their scale alone.
     """
     prior, zero = members[0], n.new_zeros(1)
-    start = math.log(prior.kappa) + torch.stack([member.scale for member in members]).logdet()[:, None]
-    ratio = normaliser(prior, n, log_det) - normaliser(prior, zero, start)
+    _, start = _of_empty_slots(members, prior.scale)
+    ratio = normaliser(prior, n, log_det) - normaliser(prior, zero, start[:, None])
     return ratio - 0.5 * len(prior.scale) * math.log(math.pi) * n
 
 
 def prior_matrix(prior: Hyperparameters) -> Tensor:
     r""":math:`\tilde\Psi` ``(D + 1, D + 1)`` of an empty slot."""
-    return torch.block_diag(prior.scale.new_full((1, 1), prior.kappa), prior.scale)
+    matrix = pad(prior.scale, (1, 0, 1, 0))
+    matrix[0, 0].fill_(prior.kappa)
+    return matrix
 
 
-def log_dets(sums: Tensor, members: list[Hyperparameters]) -> Tensor:
+@remembered
+def _log_det(scale: Tensor) -> Tensor:
+    return scale[None].logdet()
+
+
+@remembered
+def _of_empty_slots(members: Members, scale: Tensor) -> tuple[Tensor, Tensor]:
+    # Of each of the members: the matrix, and its log-determinant, which is that of the scale and of kappa.
+    log_dets = torch.cat([_log_det(member.scale) for member in members])
+    return torch.stack([prior_matrix(member) for member in members]), math.log(members[0].kappa) + log_dets
+
+
+def log_dets(sums: Tensor, members: Members) -> Tensor:
     """Log-determinants ``(G, K)`` of the sums ``(K, D + 1, D + 1)`` of slots plus the matrix of each of the members."""
-    empty = torch.stack([prior_matrix(prior) for prior in members])
+    empty, _ = _of_empty_slots(members, members[0].scale)
     if sums.device.type != "cpu":
         return 2 * factors(sums + empty[:, None], members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
     from bnpgan.components import kernels  # numba takes half a second to import

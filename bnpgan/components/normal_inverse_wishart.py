@@ -21,7 +21,7 @@ from bnpgan.components.inverse_wishart import (
     prior_matrix,
     too_far,
 )
-from bnpgan.components.quadratic import feature_sums, form_weights, gaussian_weights, quadratic, triangle
+from bnpgan.components.quadratic import feature_sums, form_weights, gaussian_weights, positions, quadratic
 from bnpgan.decompositions import inverse, inverse_of_factor
 from bnpgan.grids import Grid, as_grid, check_positive
 from bnpgan.memory import remembered
@@ -188,7 +188,7 @@ class NormalInverseWishart(ExponentialFamily):
         .. math:: \log p(x_{1..n}) = -\tfrac{nD}{2} \log \pi + \log \frac{\Gamma_D(\nu_n / 2)}{\Gamma_D(\nu / 2)}
             + \tfrac{\nu}{2} \log |\Psi| - \tfrac{\nu_n}{2} \log |\Psi_n| + \tfrac{D}{2} \log \frac{\kappa}{\kappa_n}
         """
-        return log_marginal([stats.prior], stats.n, stats.log_det[None])[0]
+        return log_marginal(stats.alone, stats.n, stats.log_det[None])[0]
 
     def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
         return log_marginal(members, sums[:, 0], log_dets(_matrices(sums, len(members[0].mean)), members))
@@ -240,11 +240,7 @@ def _positive_definite(matrix: Tensor) -> bool:
 
 
 def _matrices(sums: Tensor, D: int) -> Tensor:
-    rows, columns = triangle(D + 1, sums.device)
-    matrix = sums.new_empty(len(sums), D + 1, D + 1)
-    matrix[:, rows, columns] = sums
-    matrix[:, columns, rows] = sums
-    return matrix
+    return sums.index_select(1, positions(D + 1, sums.device)).view(len(sums), D + 1, D + 1)
 
 
 def _posterior(stats: NormalInverseWishartStats) -> tuple[Tensor, Tensor, Tensor, Tensor]:

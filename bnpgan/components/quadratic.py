@@ -17,6 +17,7 @@ from bnpgan.decompositions import cholesky, inverse
 CACHED = 2**17  # numbers in a chunk on a CPU: what a core's cache holds
 HELD = 2**30  # bytes of a chunk on a GPU: what it has to spare; of less the launches take longer than the work
 TILE = 16, 1024  # points in a tile, at least and at most
+FEW = 2**21  # numbers of points that a GPU copies in less time than it takes to launch a product for each column
 
 
 def quadratic(x: Tensor) -> Iterator[Tensor]:
@@ -124,6 +125,16 @@ def triangle(size: int, device: torch.device) -> Tensor:
 
 @cache
 @torch.inference_mode(False)
+def positions(size: int, device: torch.device) -> Tensor:
+    """Where the entries of a symmetric matrix stand among the quadratic features, ``(size^2,)``."""
+    rows, columns = triangle(size, device)
+    found = torch.empty(size, size, dtype=torch.int64, device=device)
+    found[rows, columns] = found[columns, rows] = torch.arange(len(rows), device=device)
+    return found.flatten()
+
+
+@cache
+@torch.inference_mode(False)
 def twice(size: int, device: torch.device) -> Tensor:
     """1 on the diagonal and 2 above it, ``(size (size + 1) / 2,)``."""
     rows, columns = triangle(size, device)
@@ -147,6 +158,9 @@ def features(x: Tensor, buffer: Tensor | None) -> Tensor:
         products(x.numpy(), buffer.numpy())
         return buffer
     columns, start = torch.cat([x.new_ones(1, n), x.T]), 0
+    if n * P < FEW:
+        first, second = triangle(P, x.device)
+        return torch.mul(columns[first], columns[second], out=buffer)
     for i in range(P):
         torch.mul(columns[i:], columns[i], out=buffer[start : start + P - i])
         start += P - i

@@ -43,7 +43,7 @@ def plane(means: Tensor, std: float, unit: float) -> Callable[[Run, Tensor], Sco
 def coverage(y: Tensor, means: Tensor, std: float) -> Scores:
     """Modes, quality in per cent, reverse KL and the standard deviation within the median mode over the true one."""
     box, round_ = (metrics.modes(y, means, std, box=box) for box in (True, False))
-    nearest = torch.cdist(y, means).argmin(1)
+    nearest = torch.cdist(y, means.to(y)).argmin(1)
     widths = [y[nearest == j].var(0, correction=0).mean().sqrt() for j in nearest.unique()]
     spread = torch.stack(widths).median().item() / std
     quality = {"quality": 100 * box["quality"], "within": 100 * round_["quality"]}

@@ -65,8 +65,10 @@ class Points:
         labels, sums = torch.empty(len(self.x), dtype=torch.int64, device=means.device), torch.zeros_like(means)
         for rows, x in self.blocks(K):
             score = torch.addmm(squares, means, x.T, alpha=-2)
-            # The first of the least, as by argmin(0), whose loop over a dimension torch does not vectorise on a CPU.
-            labels[rows] = K - score.eq_(score.amin(0)).mul_(rank).amax(0).long()
+            if x.device.type == "cpu":  # where torch does not vectorise the loop of argmin over this dimension
+                labels[rows] = K - score.eq_(score.amin(0)).mul_(rank).amax(0).long()
+            else:
+                labels[rows] = score.argmin(0)
             _add_up(sums, labels[rows], x)
         return labels, _divided(sums, labels)
 

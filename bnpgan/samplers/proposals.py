@@ -15,8 +15,9 @@ from bnpgan.waits import read
 DRAWS = 512  # points of a pair that its launch looks at
 STEPS = 4  # of expectation-maximisation in a launch
 WORTH = (4, 8, 32)  # points that a launch counts for when blocks grow
-FLOPS = 6e6  # half of what takes as long as the operations of one block
-CHUNK = 2**14
+FLOPS = {"cpu": 6e6}  # half of what takes as long as the operations of one block
+LAUNCHED = 4e10  # the same on a GPU, to which operations are launched one by one
+CHUNK = 2**17  # points that are gathered at once
 
 
 class Pairs(NamedTuple):
@@ -58,7 +59,7 @@ class Pairs(NamedTuple):
         i, j, size, split = i[plan[:P]], j[plan[:P]], plan[P : 2 * P], plan[2 * P : 3 * P].bool()
         pair = plan[3 * P :][labels]
         key = torch.rand(len(labels), dtype=torch.float64, device=device) / 2 + 0.5
-        key[i], key[j] = 0.0, 0.1
+        key.index_fill_(0, i, 0.0).index_fill_(0, j, 0.1)
         points = (pair + key).argsort()[len(labels) - sum(sizes) :]
         pair = pair[points]
         rank = torch.arange(len(points), device=device) - (size.cumsum(0) - size)[pair]
@@ -97,7 +98,8 @@ class Allocation:
         sums = sums * (worth / sums[:, :, :1].sum(1, keepdim=True))
         side, log_q = torch.zeros_like(pairs.side), sums.new_zeros(len(pairs.side))
         # Pairs whose points are evaluated at each other's sides too: few enough not to cost more than the operations.
-        together = max(1, int((FLOPS * len(sums) / (len(side) * sums.shape[2])) ** 0.5))
+        flops = FLOPS.get(side.device.type, LAUNCHED)
+        together = max(1, int((flops * len(sums) / (len(side) * sums.shape[2])) ** 0.5))
         ends = [2]
         while ends[-1] < max(pairs.sizes):
             ends.append(2 * ends[-1] + worth)
@@ -171,11 +173,18 @@ class Allocation:
 
     def _chunks(self) -> Iterator[tuple[int, slice, Tensor]]:
         # The features of all points, pair after pair: which pair, which rows of ``points``, and phi.
-        start = 0
-        for p, size in enumerate(self.pairs.sizes):
-            for phi in self.component.features(self.stats, self.x[self.pairs.points[start : start + size]]):
-                yield p, slice(start, start + len(phi)), phi
-                start += len(phi)
+        start, p, end = 0, 0, self.pairs.sizes[0]
+        for points in self.pairs.points.split(CHUNK):
+            for phi in self.component.features(self.stats, self.x[points]):
+                stop = start + len(phi)
+                while start < stop:
+                    size = min(end, stop) - start
+                    here = len(phi) - (stop - start)
+                    yield p, slice(start, start + size), phi[here : here + size]
+                    start += size
+                    if start == end and start < len(self.pairs.points):
+                        p += 1
+                        end += self.pairs.sizes[p]
 
 
 def _distances(y: Tensor, anchor: Tensor) -> Tensor:

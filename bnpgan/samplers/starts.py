@@ -62,7 +62,7 @@ def _likeliest(y: Tensor, component: Component, x: Tensor, labels: Tensor, capac
     # The slots of points ``y`` under the clusters of the points ``x``.
     stats = component.stats(x, labels, capacity)
     log_weights, components = (stats.n / ranks.number(x)).log(), component.posterior_mean(stats)
-    return torch.cat([components.assign(rows, log_weights) for rows in y.split(2**15)])
+    return components.assign(y, log_weights)
 
 
 def _merged(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: int) -> Tensor:

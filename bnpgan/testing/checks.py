@@ -26,15 +26,15 @@ def enumeration(sampler: Sampler, x: Tensor, prior: Law, level: float, length: i
         level: the p-value below which the test fails.
         length: how many times as long as usual the chains are.
     """
-    return _against(prior.given(sampler, x), sampler, x, level, length, (40, 12, 16))
+    return against(prior.given(sampler, x), sampler, x, level, length, (40, 12, 16))
 
 
 def prior_only(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 1) -> Row:
     """The same with the likelihood switched off: the law of the number of clusters, and all else, is the prior's."""
-    return _against(prior, rebuild(sampler, component=Flat()), x, level, length, (40, 30, 12))
+    return against(prior, rebuild(sampler, component=Flat()), x, level, length, (40, 30, 12))
 
 
-def _against(law: Law, sampler: Sampler, x: Tensor, level: float, length: int, size: tuple[int, int, int]) -> Row:
+def against(law: Law, sampler: Sampler, x: Tensor, level: float, length: int, size: tuple[int, int, int]) -> Row:
     chains, burn_in, sweeps = size
     draws = run_chains(sampler, x, chains, length * burn_in, length * sweeps)
     z, p = hotelling(law.scores(draws).mean(1))

@@ -1,0 +1,107 @@
+"""Features of images on a device: what they see, learn and name is there."""
+
+from types import SimpleNamespace
+
+import pytest
+import small
+import torch
+from places import assert_on, assert_same, moved
+from torch import nn
+
+from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, Identity
+from bnpgan.features.encoder import shifted
+from bnpgan.models import DCGANTrunk, Gaussian
+from bnpgan.partition import Partition
+
+K = 4
+
+
+class Corners(nn.Module):
+    """A generator whose slots sit at the corners of a square."""
+
+    def forward(self, z, c):
+        return torch.stack([c % 2, c // 2], 1) * 4.0 + 0.1 * z
+
+
+GAN = SimpleNamespace(generator=Corners(), discriminator=None, latent=Gaussian(2))
+
+
+def encoder(**options):
+    return FromEncoder(nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, K)), K, **options)
+
+
+def corners(device):
+    c = torch.arange(100, device=device) % K
+    return GAN.generator(GAN.latent(c), c), c
+
+
+def images():
+    return torch.rand(6, 1, 8, 8) * 2 - 1
+
+
+FEATURES = {
+    "Identity": Identity,
+    "FromDiscriminator": FromDiscriminator,
+    "FixedEncoder": lambda: FixedEncoder(DCGANTrunk((1, 8, 8), width=4)),
+    "FromEncoder": lambda: FromEncoder(DCGANTrunk((1, 8, 8), 4, norm=False), K, head=nn.Linear(32, K)),
+    "FromAutoencoder": lambda: FromAutoencoder(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), nn.Linear(3, 64)),
+}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_features_are_those_of_the_cpu(gpu, name):
+    x, features = images().double(), FEATURES[name]().double()
+    gan = SimpleNamespace(discriminator=small.gan("sc_gan", images()).discriminator.double())
+    with torch.no_grad():
+        here = features(gan, x)
+        gan.discriminator.to(gpu.device)
+        there = features.to(gpu.device)(gan, x.to(gpu.device))
+    assert_on(gpu.device, there)
+    assert_same(there, here)
+
+
+def test_an_encoder_learns_the_slots_on_the_device(gpu):
+    x, c = corners(gpu.device)
+    features = encoder(first_steps=80, learning_rate=1e-2).to(gpu.device)
+    features.refresh(GAN, x, None)
+    y = features(GAN, x)
+    assert_on(gpu.device, y, features.suggest(y))
+    assert (features.suggest(y) == c).float().mean() > 0.95
+    assert_on(gpu.device, list(features.optimizer.state.values()))
+
+
+def test_an_encoder_follows_a_partition_on_the_device(gpu):
+    x, c = corners(gpu.device)
+    features = encoder(steps=3, real_weight=1.0).to(gpu.device)
+    before = features.encoder[0].weight.detach().clone()
+    features.refresh(GAN, x, Partition.from_labels(features(GAN, x).detach(), c, K))
+    after = features.encoder[0].weight.detach()
+    assert_on(gpu.device, after)
+    assert not torch.equal(before, after)
+
+
+def test_images_are_shifted_on_the_device(gpu):
+    x = images().to(gpu.device)
+    there = shifted(x, 1)
+    assert_on(gpu.device, there)
+    padded = nn.functional.pad(x, (1, 1, 1, 1), mode="replicate")
+    crops = torch.stack([padded[..., i : i + 8, j : j + 8] for i in range(3) for j in range(3)])
+    assert bool((crops == there).flatten(2).all(2).any(0).all())
+
+
+def test_an_auto_encoder_learns_on_the_device(gpu):
+    x = (torch.randn(200, 1) @ torch.randn(1, 6)).to(gpu.device)
+    features = FromAutoencoder(nn.Linear(6, 1), nn.Linear(1, 6), steps=150, learning_rate=3e-2).to(gpu.device)
+    features.refresh(None, x, None)
+    with torch.no_grad():
+        left = (features.decoder(features(None, x)) - x).square().mean() / x.square().mean()
+    assert float(left) < 0.1
+
+
+def test_features_that_have_learned_go_back_to_the_cpu_and_on(gpu):
+    x, _ = corners(gpu.device)
+    features = encoder(first_steps=2, steps=2).to(gpu.device)
+    features.refresh(GAN, x, None)
+    there = features(GAN, x).detach()
+    features.to("cpu")
+    assert_same(there, features(GAN, moved(x, "cpu")).detach(), rtol=1e-4, atol=1e-4)

@@ -1,0 +1,27 @@
+"""The papers' small experiments on a device."""
+
+import json
+
+import pytest
+
+from bnpgan import data
+from bnpgan.cli import main
+from bnpgan.reproduce.plane import coverage
+
+pytestmark = pytest.mark.usefixtures("plain_pictures")
+
+
+def test_points_of_a_device_cover_modes_as_those_of_the_cpu(gpu):
+    x, _ = data.ring(2000)
+    means, std = data.KNOWN["ring"]
+    assert coverage(x.to(gpu.device), means, std) == pytest.approx(coverage(x, means, std))
+
+
+@pytest.mark.parametrize(("study", "method"), [("ring", "gan"), ("digits", "sc-gan-10")])
+def test_a_study_is_run_and_scored_on_the_device(gpu, tmp_path, capsys, study, method):
+    command = ["reproduce", study, "--methods", method, "--seeds", "1", "--budget", "2", "--device", "cuda"]
+    assert main([*command, "--out", str(tmp_path), "--quiet"]) == 0
+    assert f"**{method}** | 1 |" in capsys.readouterr().out
+    (row,) = json.loads((tmp_path / "study.json").read_text())["rows"]
+    assert "cores" not in row["hardware"]
+    assert 0 <= row["scores"]["nmi"] <= 1
