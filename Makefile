@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Small networks gain nothing from more threads, and the tests have a worker for each core as it is.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: setup demo test test-slow bench lint clean
+.PHONY: setup demo test test-slow bench gpu lint clean
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -23,6 +23,9 @@ test: setup
 
 test-slow: setup
 	$(ONE_THREAD) $(BIN)/pytest -n auto -m slow
+
+gpu:  # on a machine with a GPU, by its own Python: see README
+	$(PYTHON) benchmarks/gpu.py
 
 bench: setup
 	$(ONE_THREAD) $(BIN)/python benchmarks/samplers.py

@@ -252,7 +252,8 @@ def _enumerated(device: str, name: str, precision: str, length: int, small: bool
     if precision == "single":  # points as they often come, and products in single precision for any number of them
         x, distributions.FEW = x.float(), 0
     law = Law.of_labels(sampler, len(x)).given(sampler, x)
-    size = (24, 4, 4) if small else (24, 8, 10) if name.startswith("SplitMerge") else (40, 12, 16)
+    split = name.startswith("SplitMerge")
+    size = (24, 2, 2) if small and split else (24, 4, 4) if small else (24, 8, 10) if split else (40, 12, 16)
     row = run_twice(lambda n: against(law, sampler, x, LEVEL, n, size), length)
     return {"p": row.p, "z": row.statistic, "variation": row.distance, "noise": row.noise, "seconds": row.seconds} | {
         "passed": bool(row.passed)
@@ -547,8 +548,7 @@ def _columns(rows: list[Row], columns: dict[str, str]) -> Iterator[str]:
     shown = [name for name in columns if any(row.get(name) is not None for row in good)]
     cells = [[_cell(row.get(name), columns[name]) for name in shown] for row in good]
     widths = [max([len(name), *(len(cell[i]) for cell in cells)]) for i, name in enumerate(shown)]
-    yield "  ".join(name.rjust(width) for name, width in zip(shown, widths, strict=True))
-    for cell in cells:
+    for cell in [shown, *cells] if good else []:
         yield "  ".join(text.rjust(width) for text, width in zip(cell, widths, strict=True))
     for row in rows:
         if "failed" in row:
@@ -628,6 +628,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stages", default=",".join(STAGES), help="some of them, with commas between")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--minutes", type=float, default=8.0, help="for all stages together")
+    parser.add_argument("--most", nargs="*", default=[], metavar="STAGE=SECONDS", help="that a stage may take")
     parser.add_argument("--data-root", help="the folder that holds mnist; default: BNPGAN_DATA")
     parser.add_argument("--stage", choices=list(STAGES), help=argparse.SUPPRESS)  # one, in this process
     parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
@@ -647,12 +648,13 @@ def main() -> None:
         STAGES[options.stage](Stage(options.stage, options))
         return
     began, chosen = time.perf_counter(), options.stages.split(",")
+    most = SECONDS | {name: float(seconds) for name, seconds in (word.split("=") for word in options.most)}
     for name in chosen:
         left = 60 * options.minutes - (time.perf_counter() - began) - 5  # for the table
         if left < 5:
             print(f"{name}: out of time")
             continue
-        run_stage(name, min(SECONDS[name], left), options)
+        run_stage(name, min(most[name], left), options)
     told = table(options.out)
     (options.out / "table.txt").write_text(told)
     print(told, end="")

@@ -119,6 +119,14 @@ def seed(device: torch.device, number: int) -> None:
         _restore(part, torch.Generator(part).manual_seed(number).get_state())
 
 
+def add_up_(sums: Tensor, labels: Tensor, rows: Tensor) -> None:
+    """Add the rows ``(n, F)`` of each label, here, to its sum ``(K, F)``, in place."""
+    if rows.device.type == "cpu":
+        sums.index_add_(0, labels, rows)
+    else:  # where rows of one label would queue to be added; a product is fast, and adds in the same order each time
+        sums.addmm_((labels == torch.arange(len(sums), device=rows.device)[:, None]).to(rows.dtype), rows)
+
+
 def _reduced(t: Tensor, operation: "distributed.ReduceOp.RedOpType") -> Tensor:
     t = t.detach().contiguous().clone()
     distributed.all_reduce(t, operation)

@@ -40,7 +40,7 @@ WAITS = {  # operations after which the host waits, on a real device
 }
 ACROSS = {aten.copy_, aten._to_copy}  # may take tensors of two devices
 INDEXED = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_, aten._unsafe_index}  # indices: of either
-
+FILLING = {aten.fill, aten.fill_, aten.masked_fill, aten.masked_fill_}  # with a number, of either
 SEVERAL = (list, tuple)
 MAKERS = {torch.tensor, torch.as_tensor, torch.asarray, Tensor.new_tensor}
 
@@ -110,7 +110,7 @@ class _Operations(TorchDispatchMode):
         strays = [t for t, on_gpu in zip(tensors, there, strict=True) if not on_gpu]
         if name in INDEXED and there[0]:  # indices lie where they like, values do not
             strays = [t for t in args[2:3] if not isinstance(t, OnGPU)]
-        numbers = name not in (aten.cat, aten.stack, aten.mm, aten.gather, aten.index_select, aten.index_add_)
+        numbers = torch.Tag.pointwise in func.tags or name in INDEXED | FILLING
         written = func._schema.is_mutable and any(args[0] is t for t in strays)
         if written or not (numbers and all(t.ndim == 0 for t in strays)):
             raise RuntimeError(f"Expected all tensors to be on the same device, but found cuda:0 and cpu! ({func})")

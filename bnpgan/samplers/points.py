@@ -69,14 +69,14 @@ class Points:
                 labels[rows] = K - score.eq_(score.amin(0)).mul_(rank).amax(0).long()
             else:
                 labels[rows] = score.argmin(0)
-            _add_up(sums, labels[rows], x)
+            ranks.add_up_(sums, labels[rows], x)
         return labels, _divided(sums, labels)
 
     def means(self, labels: Tensor, capacity: int) -> Tensor:
         """Means ``(K, D)`` of the points of each label; not a number where there are none."""
         sums = self.middle.new_zeros(capacity, len(self.middle))
         for rows, x in self.blocks(capacity):
-            _add_up(sums, labels[rows], x)
+            ranks.add_up_(sums, labels[rows], x)
         return _divided(sums, labels)
 
     def errors(self, labels: Tensor, means: Tensor) -> Tensor:
@@ -123,15 +123,6 @@ class Points:
         if found < k and not exact:
             return self.seeds(k, runs, exact=True)  # are they copies, or too close for the matrix product to tell?
         return torch.stack(seeds[:found], 1)
-
-
-def _add_up(sums: Tensor, labels: Tensor, x: Tensor) -> None:
-    # Adds the points of each label to its sum. On a GPU points of one label would queue to be added: a product is fast,
-    # and adds in the same order each time.
-    if x.device.type == "cpu":
-        sums.index_add_(0, labels, x)
-    else:
-        sums.addmm_((labels == torch.arange(len(sums), device=x.device)[:, None]).to(x.dtype), x)
 
 
 def _divided(sums: Tensor, labels: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ class Allocation:
                 placed = 0
                 for phi in self.component.features(self.stats, y):
                     now = slice(placed, placed + len(phi))
-                    sums.index_put_((own[now], side[rows[now]]), phi, accumulate=True)
+                    ranks.add_up_(sums.flatten(0, 1), 2 * own[now] + side[rows[now]], phi)
                     placed += len(phi)
         return side, self._by_pair(log_q)
 
