@@ -1,32 +1,27 @@
 """A run on disk: what is written, when, and how it is taken up again."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import nn
 
 from bnpgan import __version__, report
 from bnpgan.features import Features
 from bnpgan.files import (
     append_line,
     load_tensors,
-    pack_optimizer,
     pack_partition,
     prefixed,
     read_json,
     save_tensors,
     select,
-    unpack_optimizer,
     unpack_partition,
     write_json,
     write_lines,
 )
 from bnpgan.partition import Partition
 from bnpgan.run import Run
-
-if TYPE_CHECKING:
-    from bnpgan.loop import Training
+from bnpgan.state import State
 
 __all__ = ["RunDirectory"]
 
@@ -58,7 +53,8 @@ class RunDirectory:
         if resume:
             old = cls.existing(path).config
             for name in ("points", "shape", "checksum", "labels", "seed", "recipe"):
-                if old.get(name) != config[name]:
+                unknown = name == "recipe" and None in (old.get(name), config[name])  # parts that were made by hand
+                if old.get(name) != config[name] and not unknown:
                     raise ValueError(
                         f"{path} was started with another {name} ({_difference(old.get(name), config[name])}): "
                         "resume with what it was started with"
@@ -90,65 +86,44 @@ class RunDirectory:
         """One more row of ``stats.jsonl``."""
         append_line(self.path / "stats.jsonl", row)
 
-    def save(self, training: "Training") -> None:
+    def save(self, state: State) -> None:
         """Write the checkpoint, and the partition if there is one."""
-        tensors = {"rng": torch.get_rng_state()}
-        if training.images.is_cuda:
-            tensors["rng.cuda"] = torch.cuda.get_rng_state(training.images.device)
-        for name, module in _modules(training).items():
-            tensors |= prefixed(f"{name}.", module.state_dict())
-        for name, optimizer in training.optimizers.items():
-            tensors |= prefixed(f"optimizer.{name}.", pack_optimizer(optimizer))
-        meta = {
-            "step": training.step,
-            "kept": training.kept,
-            "reported": training.reported,
-            "seconds": training.seconds,
-            "history": training.history,
-        }
-        if training.partition is not None:
-            packed, meta["partition"] = pack_partition(training.partition)
-            tensors |= prefixed("partition.", packed)
-            self._save_partition(training.partition, training.gan.features)
+        tensors, meta = state.pack()
+        tensors |= {"rng": torch.get_rng_state()}
+        if state.device.type == "cuda":
+            tensors["rng.cuda"] = torch.cuda.get_rng_state(state.device)
+        if state.partition is not None:
+            self._save_partition(state.partition, state.gan.features)
         save_tensors(self.path / "checkpoint.safetensors", tensors, meta)
-        training.last_good = self._last_good(training.step)
+        state.last_good = self._last_good(state.step)
 
-    def restore(self, training: "Training", steps: int = 0) -> None:
-        """Put a training where the checkpoint left it; where there is none yet and it is to go on, stay at the start.
+    def restore(self, state: State, steps: int = 0) -> None:
+        """Put a state where the checkpoint left it; where there is none yet and it is to go on, stay at the start.
 
         Args:
-            training: of the same parts.
+            state: of the same parts.
             steps: how far it will go on; 0: it will not, and the random generator is left alone.
         """
         path = self.path / "checkpoint.safetensors"
         if steps and not path.exists():
             (self.path / "stats.jsonl").unlink(missing_ok=True)
             return
-        device = training.images.device
         tensors, meta = load_tensors(path)
         try:
-            for name, module in _modules(training).items():
-                module.load_state_dict(select(tensors, f"{name}."))
-            for name, optimizer in training.optimizers.items():
-                unpack_optimizer(optimizer, select(tensors, f"optimizer.{name}."))
-            training.step, training.kept, training.reported = meta["step"], meta["kept"], meta["reported"]
-            training.last_good = self._last_good(training.step)
-            training.seconds, training.history = meta["seconds"], meta["history"]
-            if training.step < steps:  # the row of where it stopped is not one of the schedule's
-                training.history = [row for row in training.history if row["step"] % training.gan.schedule.log == 0]
-            if "partition" in meta:
-                packed = {name: tensor.to(device) for name, tensor in select(tensors, "partition.").items()}
-                training.partition = unpack_partition(packed, meta["partition"])
-        except (KeyError, RuntimeError) as error:
-            first = str(error).strip().splitlines()[-1].strip()
+            state.unpack(tensors, meta)
+        except ValueError as error:
             raise ValueError(
-                f"{path} does not match this GAN ({first}): pass the parts that it was made from"
+                f"{path} does not match this GAN ({error}): pass the parts that it was made from"
             ) from None
-        if steps:
-            torch.set_rng_state(tensors["rng"])
-            if training.images.is_cuda and "rng.cuda" in tensors:
-                torch.cuda.set_rng_state(tensors["rng.cuda"], device)
-            write_lines(self.path / "stats.jsonl", training.history)
+        state.last_good = self._last_good(state.step)
+        if not steps:
+            return
+        if state.step < steps:  # the row of where it stopped is not one of the schedule's
+            state.history = [row for row in state.history if row["step"] % state.gan.schedule.log == 0]
+        torch.set_rng_state(tensors["rng"])
+        if state.device.type == "cuda" and "rng.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["rng.cuda"], state.device)
+        write_lines(self.path / "stats.jsonl", state.history)
 
     def finish(self, run: Run, images: torch.Tensor) -> None:
         """Write the partition that the run ends with, and what people look at."""
@@ -183,22 +158,13 @@ def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1].strip()
 
 
-def _difference(old: Any, new: Any) -> str:
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return f"{old}, now {new}"
-    if old["name"] != new["name"]:
-        return f"{old['name']}, now {new['name']}"
-    before, now = (recipe["arguments"] | recipe.get("schedule", {}) for recipe in (old, new))
-    names = [name for name in before | now if before.get(name) != now.get(name)]
-    return ", ".join(f"{name} {before.get(name)}, now {now.get(name)}" for name in names)
+def _difference(old: Any, new: Any, name: str = "") -> str:
+    # What differs, by the names on the way to it.
+    if isinstance(old, dict) and isinstance(new, dict) and old.get("class") == new.get("class"):
+        parts = ((old.get(key), new.get(key), f"{name}.{key}".lstrip(".")) for key in old | new)
+        return ", ".join(_difference(*part) for part in parts if part[0] != part[1])
+    return f"{name} {_short(old)}, now {_short(new)}".strip()
 
 
-def _modules(training: "Training") -> dict[str, nn.Module]:
-    gan = training.gan
-    return {
-        "generator": gan.generator,
-        "discriminator": gan.discriminator,
-        "latent": gan.latent,
-        "features": gan.features,
-        "averaged": training.averaged,
-    }
+def _short(value: Any) -> str:
+    return value["class"].rpartition(".")[2] if isinstance(value, dict) and "class" in value else str(value)[:60]

@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from bnpgan import ranks
-from bnpgan.features import Features
+from bnpgan.features import Features, embed
 from bnpgan.metrics import effective_clusters, large_clusters
 from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition, Projection
-from bnpgan.run import Run, embed
+from bnpgan.run import Run
+from bnpgan.state import State
 
 __all__ = ["TRAIN", "Training", "own_randomness"]
 
@@ -26,43 +27,18 @@ TRAIN, SUBSET, CLUSTER, FOLLOW = range(1, 5)  # the purposes that draw from stre
 UNCHECKED = 1000  # steps whose losses are held, at most, before the device is asked whether they were finite
 
 
-class Training:
-    """The moving parts of one run, and the step that they are at."""
+class Training(State):
+    """A state, the images that it is trained on, and what changes it: ``advance`` a step, ``recluster`` a round."""
 
     def __init__(self, gan: MixtureGAN, images: Tensor, seed: int, labels: Tensor | None = None) -> None:
-        device, s = images.device, gan.schedule
-        self.gan = gan = copy.deepcopy(gan)
-        _check_fit(gan, images.shape[1:])
-        for part in (gan.generator, gan.discriminator, gan.latent, gan.features):
-            part.to(device).train()
-        self.maker = nn.ModuleDict({"generator": gan.generator, "latent": gan.latent})
-        self.averaged = copy.deepcopy(self.maker).requires_grad_(False)
-        self.average = get_ema_multi_avg_fn(s.average)
+        super().__init__(gan, images.shape[1:], images.device)
+        self.images, self.seed = images, seed
+        self.first_labels = labels  # what the first partition starts from, where they are given
+        self.average = get_ema_multi_avg_fn(self.gan.schedule.average)
         self.pairs = list(self.averaged.parameters()), list(self.maker.parameters())
         both = zip(self.averaged.modules(), self.maker.modules(), strict=True)
         # Not the buffers themselves: a module may put another tensor in the place of one.
         self.buffered = [(kept, new) for kept, new in both if list(new.buffers(recurse=False))]
-        self.judge = [p for p in gan.discriminator.parameters() if p.requires_grad]
-        made = [
-            {"params": [p for p in part.parameters() if p.requires_grad], "lr": rate or s.generator_rate}
-            for part, rate in ((gan.generator, s.generator_rate), (gan.latent, s.latent_rate))
-        ]
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "generator": torch.optim.Adam(made, betas=s.betas, fused=True),
-            "discriminator": torch.optim.Adam(self.judge, lr=s.discriminator_rate, betas=s.betas, fused=True),
-        }
-        self.rates = {n: [g["lr"] for g in o.param_groups] for n, o in self.optimizers.items()}
-        if (optimizer := gan.features.optimizer) is not None:
-            optimizer.load_state_dict(optimizer.state_dict())  # takes what it remembers to where its parameters are now
-            self.optimizers["features"] = optimizer
-        self.images, self.seed, self.step = images, seed, 0
-        self.first_labels = labels  # what the first partition starts from, where they are given
-        self.partition: Partition | None = None
-        self.kept = False  # the last round's partition was not taken
-        self.reported = False  # whether one was not taken since the last row of the history
-        self.last_good = "no checkpoint was written"
-        self.history: list[dict[str, Any]] = []
-        self.seconds = {"all": 0.0, "clustering": 0.0}
         self.losses: list[Tensor] = []  # of D and of G, of the last step and all that were not checked
 
     def advance(self) -> None:
@@ -202,30 +178,6 @@ class Training:
             partition = self.gan.clusterer.partition(x, self.partition.labels)
             partition = replace(partition, memory=self.partition.memory, projection=projection)
         return self.run(config, replace(self.gan, features=features), partition)
-
-    def run(self, config: dict[str, Any], gan: MixtureGAN, partition: Partition) -> Run:
-        """A run with these parts and this partition."""
-        return Run(gan, partition, self.history, self.averaged, config)
-
-
-def _check_fit(gan: MixtureGAN, shape: torch.Size) -> None:
-    capacity = gan.clusterer.capacity
-    with torch.random.fork_rng(), torch.no_grad():
-        try:
-            c = torch.full((gan.schedule.batch,), capacity - 1, device=next(gan.generator.parameters()).device)
-            fake = gan.generator.eval()(gan.latent(c), c)
-            if fake.shape[1:] == shape:
-                gan.discriminator.eval()(fake, c)
-        except (IndexError, RuntimeError) as error:
-            raise ValueError(
-                f"the networks cannot take slot {capacity - 1} of the clusterer's {capacity} "
-                f"({str(error).splitlines()[0]}): build them for the clusterer's capacity"
-            ) from None
-    if fake.shape[1:] != shape:
-        raise ValueError(
-            f"x holds data of shape {tuple(shape)} and the generator makes {tuple(fake.shape[1:])}: "
-            "build the GAN for the shape of the data, or resize the data"
-        )
 
 
 def _reduce(y: Tensor, max_dim: int | None) -> tuple[Tensor, Projection | None]:

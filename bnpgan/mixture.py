@@ -1,15 +1,20 @@
 """A mixture GAN: the parts, and when each of them has its turn."""
 
-from dataclasses import dataclass, field, replace
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from inspect import signature
 from typing import Any
 
 from torch import nn
 
 from bnpgan.features import Features
-from bnpgan.losses import GANLoss, Penalty
+from bnpgan.losses import GANLoss, NonSaturating, Penalty
+from bnpgan.models import BACKBONES, Backbone
+from bnpgan.plain import to_plain
 from bnpgan.samplers.base import Clusterer
 
-__all__ = ["MixtureGAN", "Schedule"]
+__all__ = ["MixtureGAN", "Recipe", "Schedule", "check_sizes"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,122 @@ class Schedule:
         return 1.0 if self.decay is None else max(0.0, 1 - step / self.decay)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recipe(ABC):
+    """A GAN as data: ``build()`` makes the networks, ``dataclasses.replace`` a variant, and JSON goes both ways.
+
+    ``bnpgan.recipes`` has one for each paper. ``capacity`` is set here and reaches clusterer, embedding and heads.
+
+    Args:
+        shape: of one datum, ``(C, H, W)`` of an image or ``(D,)`` of a point.
+        capacity: the number of slots.
+        backbone: the networks: a :class:`~bnpgan.models.Backbone`, or the name of one of the usual width, ``mlp``,
+            ``maxout`` (the papers' networks for points; the default for these) or ``dcgan`` (the default for images).
+        z_dim: size of the noise.
+        clusterer: finds the partition.
+        loss: what the networks play.
+        schedule: when and how fast.
+        features: a class of features that takes no arguments, in place of those of the paper; ``None``: these.
+
+    Raises:
+        ValueError: if the shape is none, the backbone is unknown or cannot take it, or a number is out of range.
+    """
+
+    shape: tuple[int, ...]
+    capacity: int
+    backbone: Backbone | str = None  # type: ignore[assignment]  # what is None is set below
+    z_dim: int = None  # type: ignore[assignment]
+    clusterer: Clusterer = None  # type: ignore[assignment]
+    loss: GANLoss = NonSaturating()
+    schedule: Schedule = None  # type: ignore[assignment]
+    features: type[Features] | None = None
+
+    def __post_init__(self) -> None:
+        shape = tuple(self.shape)
+        if len(shape) not in (1, 3) or min(shape) < 1:
+            raise ValueError(f"shape must be (C, H, W) or (D,), sizes of at least 1, got {shape}: e.g. (1, 32, 32)")
+        self.set_(shape=shape, backbone=_backbone(self.backbone, shape))
+        for name in ("z_dim", "schedule", "clusterer"):
+            if getattr(self, name) is None:
+                self.set_(**{name: getattr(self, f"usual_{name}")()})
+        check_sizes(capacity=self.capacity, z_dim=self.z_dim)
+        if self.clusterer.capacity != self.capacity:
+            self.set_(clusterer=_with_capacity(self.clusterer, self.capacity))
+
+    @abstractmethod
+    def build(self) -> "MixtureGAN":
+        """The GAN, its weights drawn from torch's ambient generator; its last step is ``MixtureGAN.noted``."""
+
+    @abstractmethod
+    def usual_clusterer(self) -> Clusterer:
+        """The clusterer where none is given."""
+
+    @abstractmethod
+    def usual_schedule(self) -> Schedule:
+        """The schedule where none is given."""
+
+    def usual_z_dim(self) -> int:
+        """The size of the noise where none is given."""
+        return 32
+
+    @property
+    def points(self) -> bool:
+        """Whether the data are points, and not images."""
+        return len(self.shape) == 1
+
+    @property
+    def networks(self) -> Backbone:
+        """The backbone, which may have been given by its name."""
+        assert isinstance(self.backbone, Backbone)
+        return self.backbone
+
+    def own(self, features: Callable[[], Features]) -> Features:
+        """The features of the paper, or those that stand in their place."""
+        return features() if self.features is None else self.features()
+
+    @property
+    def makes(self) -> str:
+        """What the networks follow from: equal for recipes that make the same ones."""
+        others = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in SWAPPED}
+        return repr((type(self), others))
+
+    def set_(self, **values: Any) -> None:
+        """Set fields in ``__post_init__``."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and to_plain(self) == to_plain(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def check_sizes(**sizes: int | None) -> None:
+    """Raise a ``ValueError`` unless each size is a whole number of at least 1, or left to the recipe as ``None``."""
+    for name, size in sizes.items():
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ValueError(f"{name} must be a whole number of at least 1, got {size}: pass a positive size")
+
+
+def _backbone(backbone: Backbone | str | None, shape: tuple[int, ...]) -> Backbone:
+    if isinstance(backbone, Backbone):
+        return backbone
+    name = backbone or ("maxout" if len(shape) == 1 else "dcgan")
+    if name not in BACKBONES:
+        raise ValueError(f"backbone {name!r} is unknown: choose one of {', '.join(BACKBONES)}, or pass a Backbone")
+    return BACKBONES[name]
+
+
+def _with_capacity(clusterer: Clusterer, capacity: int) -> Clusterer:
+    base = getattr(clusterer, "base", None)  # of a wrapper
+    changes = {"capacity": capacity} if base is None else {"base": _with_capacity(base, capacity)}
+    return replace(clusterer, **changes)  # type: ignore[type-var]
+
+
+NETWORKS = ("generator", "discriminator", "latent", "features")
+SWAPPED = ("clusterer", "loss", "schedule", "features")  # on a built GAN; its recipe takes note of them
+
+
 @dataclass(frozen=True, eq=False)
 class MixtureGAN:
     """The parts of a mixture GAN; swap one with ``dataclasses.replace``.
@@ -100,10 +221,14 @@ class MixtureGAN:
         features: what the clusterer sees of an image.
         loss: the adversarial loss.
         schedule: when and how fast.
+        recipe: what would make this GAN again; it takes note of a clusterer, a loss, a schedule, and features that need
+            no arguments, when they are swapped. ``None`` where the parts were put together by hand.
 
-    Attributes:
-        recipe: name and arguments of the recipe that made it, from which ``load`` builds it again; ``None`` once a part
-            was swapped, for ``replace`` does not keep it, as ``scheduled`` does.
+    Example:
+        >>> from bnpgan import recipes, samplers
+        >>> gan = replace(recipes.sc_gan(dim=2, capacity=8), clusterer=samplers.KMeans(8, restarts=3))
+        >>> gan.recipe.clusterer.restarts, gan.by_hand
+        (3, ())
     """
 
     generator: nn.Module
@@ -113,21 +238,56 @@ class MixtureGAN:
     features: Features
     loss: GANLoss
     schedule: Schedule
-    recipe: dict[str, Any] | None = field(default=None, init=False)
+    recipe: Recipe | None = None
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        if recipe is None:
+            return
+        for name in ("clusterer", "loss", "schedule"):
+            mine = getattr(self, name)
+            fits = name != "clusterer" or mine.capacity == recipe.capacity  # or the networks would be others
+            if fits and mine is not getattr(recipe, name):
+                recipe = replace(recipe, **{name: mine})
+        object.__setattr__(self, "recipe", replace(recipe, features=self._features_of(recipe)))
+
+    def _features_of(self, recipe: Recipe) -> type[Features] | None:
+        # What the recipe should say of features: a class where that alone makes them again, nothing where they are its.
+        kind, known = type(self.features), recipe.features
+        if getattr(self.features, "made_by", None) == recipe.makes:
+            return known if known is kind else None
+        return kind if _needs_nothing(self.features) else known
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """The names of the parts that are not what ``recipe`` makes; all of them where there is none."""
+        if self.recipe is None:
+            return (*NETWORKS, "clusterer", "loss", "schedule")
+        made = self.recipe.makes
+        hand = [name for name in NETWORKS if getattr(getattr(self, name), "made_by", None) != made]
+        if "features" in hand and type(self.features) is self.recipe.features:
+            hand.remove("features")
+        return (*hand, *(["clusterer"] if self.clusterer is not self.recipe.clusterer else []))
+
+    def noted(self, recipe: Recipe) -> "MixtureGAN":
+        """The same parts, marked as what this recipe makes."""
+        for name in NETWORKS:
+            getattr(self, name).made_by = recipe.makes
+        return replace(self, recipe=recipe)
 
     def scheduled(self, **changes: Any) -> "MixtureGAN":
         """The same parts with other fields of the schedule.
 
-        Its recipe is kept, with the changes beside its arguments, unless they have a penalty, which is no number.
-
         Example:
             >>> from bnpgan import recipes
-            >>> recipes.sc_gan(dim=2).scheduled(betas=(0.0, 0.99)).recipe["schedule"]
-            {'betas': [0.0, 0.99]}
+            >>> recipes.sc_gan(dim=2).scheduled(betas=(0.0, 0.99)).recipe.schedule.betas
+            (0.0, 0.99)
         """
-        gan = replace(self, schedule=replace(self.schedule, **changes))
-        if self.recipe is not None and "penalty" not in changes:
-            noted = {name: list(v) if isinstance(v, tuple) else v for name, v in changes.items()}
-            recipe = {**self.recipe, "schedule": self.recipe.get("schedule", {}) | noted}
-            object.__setattr__(gan, "recipe", recipe)
-        return gan
+        return replace(self, schedule=replace(self.schedule, **changes))
+
+
+def _needs_nothing(features: Features) -> bool:
+    # Whether its class alone makes it again.
+    parameters = signature(type(features)).parameters.values()
+    needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    return not needed and not features.state_dict()

@@ -8,7 +8,8 @@ from sklearn.cluster import KMeans as ReferenceKMeans
 from torch import Tensor
 
 from bnpgan import metrics, plotting
-from bnpgan.run import Run, embed
+from bnpgan.features import embed
+from bnpgan.run import Run
 
 __all__ = ["baselines", "coverage", "drawable", "evaluate", "pictures", "table"]
 

@@ -6,11 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bnpgan.features import Features, Networks, evaluating
+from bnpgan.features import embed, evaluating
 from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition
 
-__all__ = ["Run", "embed"]
+__all__ = ["Run"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,15 +134,3 @@ class Run:
             active = list(range(self.partition.capacity))
         if cluster not in active:
             raise ValueError(f"cluster {cluster} holds no images: choose one of {', '.join(map(str, active))}")
-
-
-def embed(features: Features, gan: Networks, images: Tensor) -> Tensor:
-    """Features ``(N, D)`` of all images ``(N, ...)``, a thousand at a time."""
-    with torch.no_grad():
-        first, *rest = images.split(1024)
-        y = features(gan, first)
-        points = y.new_empty(len(images), *y.shape[1:])  # in place of all parts beside their concatenation
-        points[: len(first)] = y
-        for i, part in enumerate(rest, 1):
-            points[1024 * i : 1024 * i + len(part)] = features(gan, part)
-    return points

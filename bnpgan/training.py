@@ -2,6 +2,7 @@
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,15 +10,17 @@ from tqdm import tqdm
 
 from bnpgan.checkpoint import RunDirectory
 from bnpgan.loop import TRAIN, Training, own_randomness
-from bnpgan.mixture import MixtureGAN, Schedule
+from bnpgan.mixture import MixtureGAN, Recipe, Schedule
 from bnpgan.partition import check_labels
+from bnpgan.plain import from_plain, to_plain
 from bnpgan.run import Run
+from bnpgan.state import State
 
 __all__ = ["MixtureGAN", "Schedule", "load", "train"]
 
 
 def train(
-    gan: MixtureGAN,
+    gan: MixtureGAN | Recipe,
     x: Tensor,
     *,
     steps: int,
@@ -42,7 +45,7 @@ def train(
     warning and ``"kept": true`` in the row of ``stats.jsonl`` say so.
 
     Args:
-        gan: the parts.
+        gan: the parts, or a recipe, whose weights are then drawn under ``seed``.
         x: images ``(N, C, H, W)`` in [-1, 1], or points ``(N, D)``.
         steps: train until this many steps have been taken in all.
         out: a directory for ``config.json``, ``stats.jsonl``, ``metrics.json``, ``checkpoint.safetensors``,
@@ -65,7 +68,10 @@ def train(
             shape, ``out`` holds something or does not match what is resumed, or a loss is no longer finite.
     """
     images = _check(x, steps, seed).to(_device(device))
-    config = {"recipe": gan.recipe, "data": data, "points": len(images), "shape": list(images.shape[1:])}
+    gan = gan if isinstance(gan, MixtureGAN) else _built(gan, seed)
+    recipe, missing = noted(gan)
+    config: dict[str, Any] = {"recipe": recipe, "missing": missing, "data": data}
+    config |= {"points": len(images), "shape": list(images.shape[1:])}
     config |= {"checksum": checksum(images), "labels": None, "seed": seed, "steps": steps}
     if labels is not None:
         labels = check_labels(labels, gan.clusterer.capacity, len(images), images.device)
@@ -106,26 +112,42 @@ def load(directory: str | Path, gan: MixtureGAN | None = None, device: str | tor
 
     Args:
         directory: the ``out`` of ``train``.
-        gan: the parts, for a run that was composed by hand; a recipe is built again from its own arguments.
+        gan: the parts, where some were made by hand; all else is noted in the run and built again.
         device: where to put it.
 
     Raises:
         ValueError: if files are missing, damaged or of another GAN, or the parts are needed and not given.
     """
-    run_directory = RunDirectory.existing(directory)
+    run_directory, where = RunDirectory.existing(directory), _device(device)
     config = run_directory.config
     if gan is None:
-        if config["recipe"] is None:
-            raise ValueError(f"{directory} holds a GAN that was composed by hand: pass the same parts to load as gan")
-        from bnpgan import recipes  # the one import against the direction: a saved run names its recipe
+        if config.get("missing") or config["recipe"] is None:
+            missing = "; ".join(config.get("missing") or ["it was composed by hand"])
+            raise ValueError(f"{directory} does not hold its whole GAN ({missing}): pass the same parts to load as gan")
+        gan = _built(from_plain(config["recipe"], "recipe"), config["seed"])
+    state = State(gan, torch.Size(config["shape"]), where)
+    run_directory.restore(state)
+    partition = run_directory.partition(state.gan.features, where)
+    return state.run(config, state.gan, partition)
 
-        with torch.random.fork_rng():
-            gan = recipes.build(config["recipe"])
-    images = torch.zeros(1, *config["shape"], device=_device(device))
-    training = Training(gan, images, config["seed"])
-    run_directory.restore(training)
-    partition = run_directory.partition(training.gan.features, images.device)
-    return training.run(config, training.gan, partition)
+
+def noted(gan: MixtureGAN) -> tuple[Any, list[str]]:
+    """The recipe of a GAN as plain data, and what of it is not in that: then ``load`` needs the parts."""
+    if gan.recipe is None:
+        return None, ["it was composed by hand"]
+    missing = [f"{name} was made by hand" for name in gan.by_hand]
+    try:
+        return to_plain(gan.recipe), missing
+    except ValueError as error:
+        return None, [*missing, str(error)]
+
+
+def _built(recipe: Recipe, seed: int) -> MixtureGAN:
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"gan must be a MixtureGAN or a recipe, got {recipe}: pass e.g. recipes.mic_gan(dim=2)")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return recipe.build()
 
 
 def checksum(images: Tensor) -> int:

@@ -42,7 +42,7 @@ def digits(tmp_path_factory):
 def test_train_writes_a_run_directory(digits):
     run = digits / "run"
     assert json.loads((run / "metrics.json").read_text()).keys() >= KEYS
-    assert json.loads((run / "config.json").read_text())["recipe"]["arguments"]["image_shape"] == [1, 8, 8]
+    assert json.loads((run / "config.json").read_text())["recipe"]["shape"] == [1, 8, 8]
     assert load_file(run / "partition.safetensors")["labels"].shape == (120,)
     assert {json.loads(line)["step"] for line in (run / "stats.jsonl").read_text().splitlines()} == {9}
     assert (run / "samples.png").exists() and (run / "clusters.png").exists()

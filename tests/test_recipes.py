@@ -8,6 +8,13 @@ import small
 import torch
 
 from bnpgan import recipes
+from bnpgan.components import NormalInverseWishart
+from bnpgan.features import FixedEncoder, Identity
+from bnpgan.losses import GradientPenalty, Hinge
+from bnpgan.models import DCGAN, Concat, MLPGenerator
+from bnpgan.plain import from_plain, to_plain
+from bnpgan.priors import PitmanYor
+from bnpgan.samplers import KMeans, SplitMerge, StickBreaking
 from bnpgan.training import load, train
 
 DATA = {"mlp": small.points, "dcgan": small.images}
@@ -103,41 +110,75 @@ def test_a_pack_divides_the_batch():
         recipes.pac_gan(dim=2, pack=3, batch=100)
 
 
-@pytest.mark.parametrize(
-    ("recipe", "arguments"),
-    [
-        ("mic_gan", {"image_shape": (1, 28, 28), "backbone": "dcgan"}),
-        ("sc_gan", {"dim": 3}),
-        ("sc_gan", {"image_shape": (3, 8, 8)}),
-        ("gm_gan", {"dim": 2, "full": True}),
-        ("precomputed_label_gan", {"image_shape": (1, 8, 8)}),
-    ],
-)
-def test_a_recipe_builds_itself_again_from_its_note(recipe, arguments):
+MADE = {
+    "mic_gan": {"image_shape": (1, 28, 28), "backbone": "dcgan", "width": 4, "split_merge": True, "scale": 0.0},
+    "sc_gan": {"dim": 3, "online": True, "penalty": 2.0, "decay": 9},
+    "gm_gan": {"dim": 2, "full": True, "latent_rate": 1e-2},
+    "supervised_gm_gan": {"dim": 2, "softmax": True, "each": 2},
+    "gan": {"dim": 2},
+    "class_conditional_gan": {"dim": 2},
+    "random_label_gan": {"image_shape": (3, 8, 8)},
+    "pac_gan": {"dim": 2, "pack": 3},
+    "precomputed_label_gan": {"image_shape": (1, 8, 8)},
+}
+
+
+@pytest.mark.parametrize("recipe", MADE)
+def test_a_recipe_is_equal_to_itself_from_json_and_builds_the_same_weights(recipe):
     torch.manual_seed(3)
-    first = getattr(recipes, recipe)(capacity=5, **arguments)
+    first = getattr(recipes, recipe)(**MADE[recipe])
+    note = json.loads(json.dumps(to_plain(first.recipe)))
+    assert from_plain(note) == first.recipe and first.by_hand == ()
+    assert from_plain(note) != replace(first.recipe, z_dim=7)
     torch.manual_seed(3)
-    second = recipes.build(first.recipe)
+    second = recipes.build(note)
     assert second.recipe == first.recipe and second.schedule == first.schedule
     for a, b in zip(first.generator.parameters(), second.generator.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_a_swapped_part_drops_the_note():
-    gan = recipes.sc_gan(dim=2)
-    assert gan.recipe is not None and replace(gan, loss=gan.loss).recipe is None
+def test_capacity_is_set_in_one_place():
+    recipe = recipes.MICGAN(shape=(1, 8, 8), capacity=7, backbone="mlp")
+    sticks = StickBreaking(PitmanYor(1.0, 0.3), NormalInverseWishart())
+    for variant in (replace(recipe, clusterer=sticks), replace(recipe, clusterer=SplitMerge(sticks))):
+        gan = variant.build()
+        assert variant.clusterer.capacity == gan.clusterer.capacity == 7
+        assert gan.generator.conditioning.table.shape[0] == 7 and gan.discriminator.head.linear.out_features == 8
+    assert replace(variant, capacity=9).build().clusterer.capacity == 9
 
 
-def test_a_change_of_the_schedule_is_noted_with_the_recipe():
-    gan = recipes.sc_gan(dim=2)
-    changed = gan.scheduled(betas=(0.0, 0.9)).scheduled(log=7, betas=(0.1, 0.9))
-    assert (changed.schedule.betas, changed.schedule.log) == ((0.1, 0.9), 7) and gan.schedule.log == 100
-    note = json.loads(json.dumps(changed.recipe))
-    assert note == changed.recipe and recipes.build(note).schedule == changed.schedule
-    assert gan.scheduled(penalty=None).recipe is None and replace(gan, loss=gan.loss).scheduled(log=7).recipe is None
-    for damaged in ({"schedule": {"speed": 1}}, {"schedule": 3}):
-        with pytest.raises(ValueError, match="cannot be built from what is noted of it"):
-            recipes.build(note | damaged)
+def test_a_backbone_is_an_object_that_anyone_can_pass():
+    torch.manual_seed(0)
+    named = recipes.MICGAN(shape=(1, 8, 8), backbone="dcgan").build()
+    torch.manual_seed(0)
+    passed = recipes.MICGAN(shape=(1, 8, 8), backbone=DCGAN(width=64)).build()
+    assert named.recipe == passed.recipe
+    assert all(
+        torch.equal(a, b) for a, b in zip(named.generator.parameters(), passed.generator.parameters(), strict=True)
+    )
+    assert recipes.mic_gan((1, 8, 8), width=4).recipe.backbone == DCGAN(width=4)
+
+
+def test_what_is_swapped_on_a_built_gan_is_noted_in_its_recipe():
+    gan = recipes.sc_gan(dim=2, capacity=6)
+    variant = replace(gan, clusterer=KMeans(6, restarts=2), loss=Hinge(), features=Identity())
+    variant = variant.scheduled(betas=(0.0, 0.9)).scheduled(log=7, penalty=GradientPenalty(3.0))
+    again = from_plain(json.loads(json.dumps(to_plain(variant.recipe))))
+    assert again == variant.recipe and variant.by_hand == ()
+    assert (again.clusterer, again.loss, again.features) == (KMeans(6, restarts=2), Hinge(), Identity)
+    assert again.schedule == variant.schedule and again.schedule.penalty == GradientPenalty(3.0)
+    assert replace(variant, features=gan.features).recipe.features is None
+    assert gan.recipe == recipes.sc_gan(dim=2, capacity=6).recipe  # the first is as it was
+
+
+def test_parts_that_were_made_by_hand_are_named():
+    gan, other = recipes.sc_gan(dim=2), recipes.sc_gan(dim=2, z_dim=5)
+    assert replace(gan, generator=MLPGenerator((2,), Concat(50, 2, 32))).by_hand == ("generator",)
+    assert replace(gan, generator=other.generator, latent=other.latent).by_hand == ("generator", "latent")
+    assert replace(gan, generator=recipes.sc_gan(dim=2).generator).by_hand == ()
+    assert replace(gan, features=FixedEncoder(torch.nn.Linear(2, 2))).by_hand == ("features",)
+    assert replace(gan, clusterer=KMeans(3)).by_hand == ("clusterer",)  # the networks have other slots
+    assert "generator" in replace(gan, recipe=None).by_hand
 
 
 @pytest.mark.parametrize(
@@ -168,10 +209,24 @@ def test_bad_arguments_are_named(recipe, arguments, named):
         recipe(**arguments)
 
 
-def test_an_unknown_saved_recipe_is_named():
-    with pytest.raises(ValueError, match="nonsense"):
-        recipes.build({"name": "nonsense", "arguments": {}})
-    with pytest.raises(ValueError, match="'mic_gan' cannot be built"):
-        recipes.build({"name": "mic_gan"})
-    with pytest.raises(ValueError, match="'sc_gan' cannot be built"):
-        recipes.build({"name": "sc_gan", "arguments": {"dim": 2, "wings": 2}})
+NOTE = to_plain(recipes.SCGAN(shape=(2,)))
+
+
+@pytest.mark.parametrize(
+    ("damaged", "named"),
+    [
+        ({"class": "bnpgan.recipes.Nonsense"}, "Nonsense"),
+        ({"class": "nowhere.SCGAN"}, "nowhere"),
+        ({"class": "os.system"}, "no dataclass"),
+        ({"class": "bnpgan.samplers.KMeans", "capacity": 3}, "is none"),
+        ({"name": "sc_gan", "arguments": {}}, "nothing that was noted"),
+        (NOTE | {"wings": 2}, "wings"),
+        (NOTE | {"schedule": {"class": "bnpgan.mixture.Schedule", "speed": 1}}, "schedule"),
+        (NOTE | {"schedule": {"class": "bnpgan.mixture.Schedule", "batch": 1}}, "batch"),
+        (NOTE | {"loss": {"named": "os.getcwd"}}, "loss"),
+        (NOTE | {"clusterer": {"tensor": "x", "dtype": "system"}}, "clusterer"),
+    ],
+)
+def test_what_is_no_recipe_is_named(damaged, named):
+    with pytest.raises(ValueError, match=named):
+        recipes.build(damaged)

@@ -1,12 +1,9 @@
 """Commands on runs: train, sample, evaluate."""
 
 import argparse
-import inspect
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import docstring_parser
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -25,13 +22,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser("train", help="train a mixture GAN", description="Train a mixture GAN.")
     kinds = command.add_subparsers(title="recipes", metavar="RECIPE", required=True, parser_class=Parser)
     for name, recipe in recipes.RECIPES.items():
-        told = docstring_parser.parse(recipe.__doc__ or "")
-        kind = kinds.add_parser(
-            name.replace("_", "-"),
-            help=told.short_description,
-            description=told.short_description,
-            formatter_class=Help,
-        )
+        told = (recipe.recipe.__doc__ or "").partition("\n")[0]
+        kind = kinds.add_parser(name.replace("_", "-"), help=told, description=told, formatter_class=Help)
         add_data(kind, required=True)
         kind.add_argument("--labels", action="store_true", help="start from the classes of the data, or keep them")
         kind.add_argument("--steps", type=int, required=True, help="train until this many steps in all")
@@ -43,8 +35,14 @@ def add(commands: Any) -> None:
         again.add_argument("--overwrite", action="store_true", help="replace the run in the directory")
         kind.add_argument("--baselines", action="store_true", help="score k-means on the data beside the run")
         kind.add_argument("--quiet", action="store_true", help="no progress bar")
-        _add_recipe(kind, recipe, {p.arg_name: p.description or "" for p in told.params})
-        kind.set_defaults(run=_train, recipe=recipe)
+        group = kind.add_argument_group("the recipe")
+        for flag, option in recipes.options_of(recipe.recipe).items():
+            on_off = {"action": argparse.BooleanOptionalAction}
+            how: dict[str, Any] = on_off if option.kind is bool else {"type": option.kind}
+            text = option.told.replace("``", "").replace("%", "%%")
+            usual = "" if option.default is None else f" (default: {option.default})"
+            group.add_argument(f"--{flag.replace('_', '-')}", default=argparse.SUPPRESS, help=text + usual, **how)
+        kind.set_defaults(run=_train, recipe=recipe.recipe)
 
     command = commands.add_parser("sample", help="draw images from a run", formatter_class=Help)
     command.add_argument("directory", type=Path, help="a run")
@@ -66,25 +64,13 @@ def add(commands: Any) -> None:
     command.set_defaults(run=_evaluate)
 
 
-def _add_recipe(parser: argparse.ArgumentParser, recipe: Callable[..., Any], told: dict[str, str]) -> None:
-    group = parser.add_argument_group("the recipe")
-    hints = get_type_hints(recipe)
-    for name, parameter in inspect.signature(recipe).parameters.items():
-        if name not in ("image_shape", "dim"):  # those the data decide
-            kind = next((t for t in get_args(hints[name]) if t is not type(None)), hints[name])
-            text = " ".join(told[name].replace("``", "").split()).replace("%", "%%")
-            how: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
-            group.add_argument(f"--{name.replace('_', '-')}", default=parameter.default, help=text, **how)
-    parser.set_defaults(names=[n for n in inspect.signature(recipe).parameters if n not in ("image_shape", "dim")])
-
-
 def _train(options: argparse.Namespace) -> None:
     x, truth = read(options.data, options)
     if options.labels and truth is None:
         raise ValueError(f"--labels: {options.data} has no classes: leave it out, or pass data that have")
-    shape = {"image_shape": tuple(x.shape[1:])} if x.ndim == 4 else {"dim": x.shape[1]}
+    given = {name: getattr(options, name) for name in recipes.options_of(options.recipe) if hasattr(options, name)}
     torch.manual_seed(options.seed)
-    gan = options.recipe(**shape, **{name: getattr(options, name) for name in options.names})
+    gan = recipes.made(options.recipe, tuple(x.shape[1:]), given).build()
     separation = getattr(gan.latent, "separation", None)
     if separation is not None:
         print(f"the latent's means lie {separation():.1f} standard deviations apart, on average")
@@ -118,7 +104,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | None, options: argparse.Namespace) -> None:
-    name = (run.config["recipe"] or {"name": "run"})["name"].replace("_", "-")
+    name = _name(run)
     scores = report.evaluate(run, truth)
     rows = {name: scores}
     if run.config["data"] in data.KNOWN:
@@ -129,6 +115,12 @@ def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | Non
     if options.baselines and truth is not None:
         rows |= report.baselines(x, truth)
     print(report.table(rows))
+
+
+def _name(run: Run) -> str:
+    # What the command line calls the recipe.
+    found = (name for name, recipe in recipes.RECIPES.items() if type(run.gan.recipe) is recipe.recipe)
+    return next(found, "run").replace("_", "-")
 
 
 def _sample(options: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """Features: what the clusterer sees of an image."""
 
 from bnpgan.features.autoencoder import FromAutoencoder
-from bnpgan.features.base import Features, FixedEncoder, FromDiscriminator, Identity, Networks, evaluating
+from bnpgan.features.base import Features, FixedEncoder, FromDiscriminator, Identity, Networks, embed, evaluating
 from bnpgan.features.encoder import FromEncoder
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "FromEncoder",
     "Identity",
     "Networks",
+    "embed",
     "evaluating",
 ]

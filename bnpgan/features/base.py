@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bnpgan.partition import Partition
 
-__all__ = ["Features", "FixedEncoder", "FromDiscriminator", "Identity", "Networks", "evaluating"]
+__all__ = ["Features", "FixedEncoder", "FromDiscriminator", "Identity", "Networks", "embed", "evaluating"]
 
 
 class Networks(Protocol):
@@ -109,3 +109,15 @@ def evaluating(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.train(training)
+
+
+def embed(features: Features, gan: Networks, images: Tensor) -> Tensor:
+    """Features ``(N, D)`` of all images ``(N, ...)``, a thousand at a time."""
+    with torch.no_grad():
+        first, *rest = images.split(1024)
+        y = features(gan, first)
+        points = y.new_empty(len(images), *y.shape[1:])  # in place of all parts beside their concatenation
+        points[: len(first)] = y
+        for i, part in enumerate(rest, 1):
+            points[1024 * i : 1024 * i + len(part)] = features(gan, part)
+    return points

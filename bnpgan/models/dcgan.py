@@ -1,7 +1,10 @@
 """The convolutional backbone of MIC-GAN and of SC-GAN's stacked digits, for square images from 8 to 64 pixels."""
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
+from .backbone import Backbone, Shape
 from .conditioning import Block, Conditioning
 from .heads import Trunk
 
@@ -115,3 +118,30 @@ class DCGANTrunk(Trunk):
     def forward(self, x: Tensor) -> Tensor:
         """Maps images ``(B, C, H, W)`` to features ``(B, out_dim)``."""
         return self.layers(x)
+
+
+@dataclass(frozen=True)
+class DCGAN(Backbone):
+    """Convolutions for square images of 8 to 64 pixels, with ``width`` channels at full resolution.
+
+    Example:
+        >>> DCGAN(width=16).trunk((1, 28, 28)).out_dim
+        576
+
+    References:
+        "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks", 2015.
+    """
+
+    width: int = 64
+
+    def generator(self, shape: Shape, conditioning: Conditioning) -> nn.Module:
+        """Doublings by transposed convolutions with batch normalisation."""
+        return DCGANGenerator(shape, conditioning, self.width)
+
+    def trunk(self, shape: Shape) -> Trunk:
+        """Halvings by convolutions, with batch normalisation on all but the first."""
+        return DCGANTrunk(shape, self.width)
+
+    def encoder(self, shape: Shape) -> Trunk:
+        """The same without normalisation, as MIC-GAN has it."""
+        return DCGANTrunk(shape, self.width, norm=False)

@@ -1,11 +1,13 @@
 """The fully connected backbone: points in the plane, feature vectors, small images."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 
 from torch import Tensor, nn
 
+from .backbone import Backbone, Shape
 from .conditioning import Block, Conditioning
 from .heads import Trunk
 
@@ -131,3 +133,50 @@ class MLPTrunk(Trunk):
     def forward(self, x: Tensor) -> Tensor:
         """Maps data ``(B, *shape)`` to features ``(B, out_dim)``."""
         return self.layers(x)
+
+
+@dataclass(frozen=True)
+class MLP(Backbone):
+    """Two hidden layers of ``width`` units, leaky in discriminator and encoder.
+
+    Example:
+        >>> MLP(width=64).trunk((1, 8, 8)).out_dim
+        64
+    """
+
+    width: int = 256
+
+    def generator(self, shape: Shape, conditioning: Conditioning) -> nn.Module:
+        """Rectified hidden layers with batch normalisation."""
+        return MLPGenerator(shape, conditioning, (self.width, self.width), bounded=len(shape) == 3)
+
+    def trunk(self, shape: Shape) -> Trunk:
+        """Leaky hidden layers, without normalisation."""
+        return MLPTrunk(shape, (self.width, self.width), LeakyLinear)
+
+
+@dataclass(frozen=True)
+class MaxoutMLP(Backbone):
+    """The papers' networks for points in the plane: four hidden layers of ``width`` units against three of half that.
+
+    Example:
+        >>> MaxoutMLP().trunk((2,)).out_dim
+        200
+
+    References:
+        "Diverse Image Generation via Self-Conditioned GANs", 2020 (its 2-D experiments).
+    """
+
+    width: int = 400
+
+    def generator(self, shape: Shape, conditioning: Conditioning) -> nn.Module:
+        """Rectified hidden layers with batch normalisation."""
+        return MLPGenerator(shape, conditioning, 4 * (self.width,), bounded=len(shape) == 3)
+
+    def trunk(self, shape: Shape) -> Trunk:
+        """Layers of five affine maps to a unit."""
+        return MLPTrunk(shape, 3 * (max(1, self.width // 2),))
+
+    def encoder(self, shape: Shape) -> Trunk:
+        """Two leaky layers of 256 units: the papers have no encoder for points."""
+        return MLPTrunk(shape, (256, 256), LeakyLinear)

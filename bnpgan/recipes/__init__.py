@@ -1,35 +1,64 @@
 """Recipes: the GAN of each paper, assembled from the same parts.
 
-A recipe takes numbers and names only, so that a run directory can hold what it was made from; for anything else, swap a
-part of what it returns with ``dataclasses.replace``.
+A recipe is a frozen dataclass of parts that are data, ``MICGAN(shape=(1, 28, 28), capacity=20)``; ``build()`` makes
+the networks, ``dataclasses.replace`` a variant, of the recipe or of what it has built. ``mic_gan(...)`` and the others
+build one from flat options, as the command line does.
 """
 
 from typing import Any
 
-from bnpgan.mixture import MixtureGAN
-from bnpgan.recipes.backbones import BACKBONES, Backbone
-from bnpgan.recipes.gan import class_conditional_gan, gan, random_label_gan
-from bnpgan.recipes.gmgan import gm_gan, supervised_gm_gan
-from bnpgan.recipes.logogan import precomputed_label_gan
-from bnpgan.recipes.micgan import mic_gan
-from bnpgan.recipes.pacgan import pac_gan
-from bnpgan.recipes.scgan import sc_gan
+from bnpgan.mixture import MixtureGAN, Recipe
+from bnpgan.models import BACKBONES, Backbone
+from bnpgan.plain import from_plain
+from bnpgan.recipes.gan import GAN, ClassConditionalGAN, RandomLabelGAN
+from bnpgan.recipes.gmgan import GMGAN, SupervisedGMGAN
+from bnpgan.recipes.logogan import PrecomputedLabelGAN
+from bnpgan.recipes.micgan import MICGAN
+from bnpgan.recipes.options import Facade, made, options_of
+from bnpgan.recipes.pacgan import PacGAN
+from bnpgan.recipes.parts import Encoder
+from bnpgan.recipes.scgan import SCGAN
 
-_ALL = (
-    *(mic_gan, sc_gan, gm_gan, supervised_gm_gan),
-    *(gan, class_conditional_gan, random_label_gan, pac_gan, precomputed_label_gan),
-)
-RECIPES = {recipe.__name__: recipe for recipe in _ALL}
+mic_gan = Facade("mic_gan", MICGAN)
+sc_gan = Facade("sc_gan", SCGAN)
+gm_gan = Facade("gm_gan", GMGAN)
+supervised_gm_gan = Facade("supervised_gm_gan", SupervisedGMGAN)
+gan = Facade("gan", GAN)
+class_conditional_gan = Facade("class_conditional_gan", ClassConditionalGAN)
+random_label_gan = Facade("random_label_gan", RandomLabelGAN)
+pac_gan = Facade("pac_gan", PacGAN)
+precomputed_label_gan = Facade("precomputed_label_gan", PrecomputedLabelGAN)
+
+RECIPES: dict[str, Facade] = {
+    recipe.__name__: recipe
+    for recipe in (
+        *(mic_gan, sc_gan, gm_gan, supervised_gm_gan),
+        *(gan, class_conditional_gan, random_label_gan, pac_gan, precomputed_label_gan),
+    )
+}
 
 __all__ = [
     "BACKBONES",
+    "GAN",
+    "GMGAN",
+    "MICGAN",
     "RECIPES",
+    "SCGAN",
     "Backbone",
+    "ClassConditionalGAN",
+    "Encoder",
+    "PacGAN",
+    "PrecomputedLabelGAN",
+    "RandomLabelGAN",
+    "Recipe",
+    "SupervisedGMGAN",
     "build",
     "class_conditional_gan",
     "gan",
     "gm_gan",
+    "made",
     "mic_gan",
+    "options_of",
     "pac_gan",
     "precomputed_label_gan",
     "random_label_gan",
@@ -39,12 +68,12 @@ __all__ = [
 
 
 def build(saved: dict[str, Any]) -> MixtureGAN:
-    """The GAN of a name, arguments and changes of the schedule, as ``config.json`` holds them."""
-    if saved.get("name") not in RECIPES:
-        raise ValueError(f"recipe {saved.get('name')!r} is unknown: choose one of {', '.join(RECIPES)}")
-    try:
-        gan = RECIPES[saved["name"]](**saved["arguments"])
-        changes = {name: tuple(v) if isinstance(v, list) else v for name, v in saved.get("schedule", {}).items()}
-        return gan.scheduled(**changes) if changes else gan
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"recipe {saved['name']!r} cannot be built from what is noted of it: {error}") from None
+    """The GAN of a recipe as ``config.json`` holds it.
+
+    Raises:
+        ValueError: if it is no recipe, or cannot be made from what is noted of it.
+    """
+    recipe = from_plain(saved)
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"the recipe in config.json is none, but {saved}: name the directory of a run")
+    return recipe.build()

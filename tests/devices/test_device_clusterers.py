@@ -71,7 +71,7 @@ SURE = {**KMEANS, "DPMeans": DPMeans(C, clusters=M)}  # the same from the same l
 CLUSTERERS = {
     **SAMPLERS,
     **SURE,
-    "PyroMixture": PyroMixture(blob, C, steps=4),
+    "PyroMixture": PyroMixture(blob, C, steps=4, batch=N // 2),
     "Sharded sticks": Sharded(SAMPLERS["StickBreaking"]),
     "RandomLabels": RandomLabels(C),
     "FixedLabels": FixedLabels(torch.arange(N) % M, C),
@@ -234,7 +234,17 @@ def test_bad_points_and_labels_are_named(gpu):
             clusterer.fit(x, truth + clusterer.capacity)
 
 
+def test_algorithm_8_opens_clusters_on_the_device(gpu):
+    x = points()[0].to(gpu.device)
+    sampler = Algorithm8(DirichletProcess(30.0), SemiConjugateNormal(), capacity=C, auxiliaries=10)
+    labels = sampler.step(x, torch.zeros(N, dtype=torch.int64, device=gpu.device))
+    assert_on(gpu.device, labels)
+    assert len(labels.unique()) > 1
+
+
 def test_crp_shows_each_seating_on_the_device(gpu):
-    x = points()[0][:6].to(gpu.device)
-    for seating in CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(scale=1.0), capacity=3).seatings(x):
-        assert_on(gpu.device, seating.weights, seating.labels)
+    x, labels = (part[:6].to(gpu.device) for part in points())
+    sampler = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(scale=1.0), capacity=M)
+    for start in (None, labels):
+        for seating in sampler.seatings(x, start):
+            assert_on(gpu.device, seating.weights, seating.labels)

@@ -1,0 +1,195 @@
+"""Flat options: how ``mic_gan(scale=0.2)``, and the command line, set fields that lie deep in a recipe.
+
+An option is a path to a field, from which it has its type, its default and what it means, or a function of the recipe
+for what is no field.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, get_args, get_type_hints
+
+import docstring_parser
+
+from bnpgan.losses import R1
+from bnpgan.mixture import MixtureGAN, Recipe
+from bnpgan.models import BACKBONES
+
+__all__ = ["At", "Change", "Facade", "Option", "Options", "made", "options_of"]
+
+Kind = type[Recipe]
+
+
+@dataclass(frozen=True)
+class Option:
+    """``put(recipe, value)`` is the recipe with the option set; ``kind`` its type, ``told`` what it means."""
+
+    put: Callable[[Any, Any], Any]
+    kind: type
+    default: Any
+    told: str
+
+
+class At:
+    """The field at a path such as ``clusterer.prior.concentration``, and at ``others`` the same.
+
+    Args:
+        path: names with dots between, from the recipe on.
+        others: fields that have the same value.
+        told: what it means, where that is not what the field's own documentation says.
+        default: shown as such, where it depends on the data: ``None``.
+    """
+
+    def __init__(self, path: str, *others: str, told: str | None = None, default: Any = ...) -> None:
+        self.paths, self.told, self.default = (path, *others), told, default
+
+    def of(self, kind: Kind) -> Option:
+        """The option of a recipe."""
+        *owners, name = self.paths[0].split(".")
+        owner: Any = _usual(kind)
+        for field in owners:
+            owner = getattr(owner, field)
+        default = getattr(owner, name) if self.default is ... else self.default
+        part: type = type(owner)
+        told = self.told or " ".join(_documented(part)[name].split())
+        return Option(self.put, _type(part, name), default, told)
+
+    def put(self, recipe: Recipe, value: Any) -> Recipe:
+        """The recipe with this value in the fields."""
+        for path in self.paths:
+            recipe = put(recipe, path, value)
+        return recipe
+
+
+@dataclass(frozen=True)
+class Change:
+    """An option that is no field: a function of the recipe and a value; ``default`` may be one of the usual recipe."""
+
+    put: Callable[[Any, Any], Any]
+    kind: type
+    default: Any
+    told: str
+
+    def of(self, kind: Kind) -> Option:
+        """The option of a recipe."""
+        default = self.default(_usual(kind)) if callable(self.default) else self.default
+        return Option(self.put, self.kind, default, self.told)
+
+
+Options = dict[str, At | Change]
+"""Those of a recipe, by name."""
+
+FIRST: Options = {
+    "capacity": At("capacity"),
+    "backbone": Change(
+        lambda recipe, name: replace(recipe, backbone=name),
+        str,
+        None,
+        f"the networks: {', '.join(BACKBONES)}; by default maxout for points, dcgan for images",
+    ),
+    "z_dim": At("z_dim", default=None),
+}
+LAST: Options = {
+    "batch": At("schedule.batch"),
+    "learning_rate": At(
+        "schedule.generator_rate", "schedule.discriminator_rate", told="of generator and discriminator"
+    ),
+    "penalty": Change(
+        lambda recipe, weight: put(recipe, "schedule.penalty", R1(weight) if weight else None),
+        float,
+        lambda recipe: recipe.schedule.penalty.weight if recipe.schedule.penalty else 0.0,
+        "weight of the R1 penalty; 0 for none",
+    ),
+    "average": At("schedule.average"),
+    "decay": At(
+        "schedule.decay", told="the step at which learning rates, falling on a line, reach 0; by default they stay"
+    ),
+    "width": Change(
+        lambda recipe, width: put(recipe, "backbone.width", width),
+        int,
+        None,
+        "of the networks; by default the usual one of the backbone",
+    ),
+}
+
+
+@cache
+def options_of(kind: Kind) -> dict[str, Option]:
+    """The options of a recipe by name, in the order in which they are set."""
+    own: Options = kind.options  # type: ignore[attr-defined]
+    return {name: option.of(kind) for name, option in {**FIRST, **own, **LAST}.items()}
+
+
+def made(kind: Kind, shape: tuple[int, ...], given: Mapping[str, Any]) -> Recipe:
+    """The recipe for data of a shape, with the options that are given; of those, ``None`` leaves what is usual."""
+    set_first = {name: given[name] for name in ("capacity", "backbone") if given.get(name) is not None}
+    recipe = kind(shape=shape, **set_first)
+    for name, option in options_of(kind).items():
+        if name in given and name not in set_first and not (given[name] is None and option.default is None):
+            recipe = option.put(recipe, given[name])
+    return recipe
+
+
+def put(part: Any, path: str, value: Any) -> Any:
+    """The same part with another value in the field at a path."""
+    name, _, rest = path.partition(".")
+    return replace(part, **{name: put(getattr(part, name), rest, value) if rest else value})
+
+
+class Facade:
+    """A function that builds a recipe from flat options: ``mic_gan(image_shape=(1, 28, 28), capacity=20)``.
+
+    Args:
+        name: of the function.
+        recipe: the class that it builds.
+    """
+
+    def __init__(self, name: str, recipe: Kind) -> None:
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = f"The GAN that :class:`~bnpgan.recipes.{recipe.__name__}` builds, from flat options; see there."
+        self.recipe = recipe
+
+    def __call__(self, *args: Any, **kwargs: Any) -> MixtureGAN:
+        """The GAN."""
+        given = dict(self.__signature__.bind(*args, **kwargs).arguments)
+        return made(self.recipe, _shape(given.pop("image_shape", None), given.pop("dim", None)), given).build()
+
+    def __repr__(self) -> str:
+        return f"{self.__name__}{self.__signature__}"
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        defaults = {"image_shape": None, "dim": None} | {n: o.default for n, o in options_of(self.recipe).items()}
+        either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(name, either, default=d) for name, d in defaults.items()])
+
+
+def _shape(image_shape: tuple[int, ...] | None, dim: int | None) -> tuple[int, ...]:
+    if (image_shape is None) == (dim is None):
+        raise ValueError(
+            "image_shape and dim: pass image_shape=(C, H, W) for images or dim=D for points, one of the two"
+        )
+    if image_shape is not None and len(image_shape) != 3:
+        raise ValueError(f"image_shape must be (C, H, W), got {tuple(image_shape)}: e.g. (1, 32, 32)")
+    return tuple(image_shape) if image_shape is not None else (dim,)  # type: ignore[return-value]
+
+
+@cache
+def _usual(kind: Kind) -> Recipe:
+    # For images of 32 x 32 pixels: defaults are read off it.
+    return kind(shape=(1, 32, 32))  # type: ignore[call-arg]  # leaves have a capacity
+
+
+def _type(owner: type, name: str) -> type:
+    hint = get_type_hints(owner)[name]
+    return next(kind for kind in (hint, *get_args(hint)) if kind in (bool, int, float, str))
+
+
+@cache
+def _documented(owner: type) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for base in reversed(owner.__mro__):
+        for told in docstring_parser.parse(base.__doc__ or "").params:
+            found |= {name.strip(): told.description or "" for name in told.arg_name.split(",")}
+    return found

@@ -1,0 +1,137 @@
+"""What several recipes are built of: SC-GAN's networks and schedule, and an encoder that learns from the generator."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnpgan.features import Features, FromEncoder
+from bnpgan.mixture import MixtureGAN, Recipe, Schedule, check_sizes
+from bnpgan.models import (
+    Concat,
+    Discriminator,
+    Gaussian,
+    MaskedHead,
+    PackedDiscriminator,
+    ScalarHead,
+    Trunk,
+    Unconditional,
+)
+from bnpgan.samplers import Clusterer, RandomLabels
+
+__all__ = ["Conditional", "Encoder", "Plain"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Plain(Recipe):
+    """A recipe with the batches and rates of SC-GAN's released code, and no clusters: one slot, no partition."""
+
+    capacity: int = 1
+
+    def usual_z_dim(self) -> int:
+        """2 for points, 128 for images."""
+        return 2 if self.points else 128
+
+    def usual_clusterer(self) -> Clusterer:
+        """One slot for all."""
+        return RandomLabels(1)
+
+    def usual_schedule(self) -> Schedule:
+        """A warm-up for ever: when training ends the images are clustered once."""
+        return self.scgan_schedule(warmup=None)
+
+    def scgan_schedule(self, **changes: int | None) -> Schedule:
+        """Batches of 100 points or 64 images, one rate, and betas for each."""
+        betas = (0.8, 0.999) if self.points else (0.0, 0.99)
+        return Schedule(**({"batch": 100 if self.points else 64, "every": None, "betas": betas} | changes))  # type: ignore[arg-type]
+
+    def unconditional(self, features: Features, pack: int = 1) -> MixtureGAN:
+        """One Gaussian and a discriminator that judges so many images together."""
+        channels, *sides = self.shape
+        trunk = self.networks.trunk((pack * channels, *sides))
+        head = ScalarHead(trunk.out_dim)
+        return self.assembled(
+            self.networks.generator(self.shape, Unconditional(self.z_dim)),
+            Discriminator(trunk, head) if pack == 1 else PackedDiscriminator(trunk, head, pack),
+            features,
+        )
+
+    def assembled(self, generator: nn.Module, discriminator: nn.Module, features: Features) -> MixtureGAN:
+        """The GAN of these networks."""
+        return MixtureGAN(
+            generator=generator,
+            discriminator=discriminator,
+            latent=Gaussian(self.z_dim),
+            clusterer=self.clusterer,
+            features=features,
+            loss=self.loss,
+            schedule=self.schedule,
+        ).noted(self)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Conditional(Plain):
+    """The same with clusters from the first step on: a normalised embedding beside the noise, a logit for each slot.
+
+    Args:
+        embedding_dim: size of the embedding; 32 for points, 256 for images.
+    """
+
+    capacity: int = 50
+    embedding_dim: int = None  # type: ignore[assignment]  # set below
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.embedding_dim is None:
+            self.set_(embedding_dim=32 if self.points else 256)
+        check_sizes(embedding_dim=self.embedding_dim)
+
+    def usual_schedule(self) -> Schedule:
+        """The first partition is the only one."""
+        return self.scgan_schedule()
+
+    def conditional(self, features: Callable[[], Features]) -> MixtureGAN:
+        """The GAN with these features, unless others stand in their place."""
+        seen, trunk = self.own(features), self.networks.trunk(self.shape)
+        embedding = Concat(self.capacity, self.z_dim, self.embedding_dim)
+        generator = self.networks.generator(self.shape, embedding)
+        return self.assembled(generator, Discriminator(trunk, MaskedHead(trunk.out_dim, self.capacity)), seen)
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """How an encoder learns from the generator, see :class:`~bnpgan.features.FromEncoder`.
+
+    Args:
+        first_steps: training steps before the first partition.
+        steps: training steps before each later one.
+        learning_rate: of the encoder.
+        real_weight: weight of the likelihood of real images, Eq. 13 of MIC-GAN, in its training.
+        shift: pixels by which images are shifted at random before it sees them in training; not for points.
+        hidden: whether clusters are found in its last hidden layer, in which a fixed ``scale`` would have another
+            meaning, instead of its output.
+    """
+
+    first_steps: int = 600
+    steps: int = 250
+    learning_rate: float = 1e-3
+    real_weight: float = 0.0
+    shift: int = 1
+    hidden: bool = False
+
+    def features(
+        self, trunk: Trunk, head: nn.Module, recipe: Recipe, loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss
+    ) -> FromEncoder:
+        """The features: codes of the trunk, or what a head makes of them."""
+        return FromEncoder(
+            trunk if self.hidden else nn.Sequential(trunk, head),
+            recipe.capacity,
+            first_steps=self.first_steps,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            real_weight=self.real_weight,
+            shift=0 if recipe.points else self.shift,
+            loss=loss,
+            head=head if self.hidden else None,
+        )
