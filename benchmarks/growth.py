@@ -3,17 +3,15 @@
 import argparse
 import statistics
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.lines import Line2D
 from methods import lloyd, sampler, sweeps_from
+from results import Store
 from sets import gaussians
 from tqdm import tqdm
-
-if TYPE_CHECKING:
-    from results import Store
 
 BASE = {"N": 20_000, "K": 20, "D": 8}
 AXES = {
@@ -28,7 +26,7 @@ METHODS = {"StickBreaking": 1_000_000, "CRPGibbs": 100_000, "KMeans": 1_000_000}
 LIMIT = 30.0  # seconds: the next point of an axis is left out when it would take longer
 
 
-def measure(options: argparse.Namespace, store: "Store") -> None:
+def measure(options: argparse.Namespace, store: Store) -> None:
     """The median of three sweeps from the true partition at each point of each axis, stored one by one."""
     base = BASE | ({"N": 1000} if options.quick else {})
     places = [(axis, value) for axis, values in (QUICK if options.quick else AXES).items() for value in values]

@@ -15,7 +15,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import growth
 import torch
 from methods import METHODS
 from sets import RECIPES
@@ -104,12 +103,12 @@ class Store:
         partial.write_text(json.dumps(self.rows, indent=1) + "\n")
         partial.replace(self.path)
 
+    def grown(self) -> list[Row]:
+        """The rows of growth on this machine."""
+        return [row for row in self.rows if row["part"] == "growth" and all(row[k] == v for k, v in self.about.items())]
+
     def write(self) -> Path:
-        """The table and the picture of all rows."""
-        grown = [row for row in self.rows if row["part"] == "growth" and row["machine"] == self.about["machine"]]
-        grown = [row for row in grown if row["quick"] == self.about["quick"]]
-        if grown:
-            growth.picture(grown, self.path.with_suffix(".png"))
+        """The table of all rows."""
         path = self.path.with_suffix(".md")
         path.write_text(markdown(self.rows))
         return path

@@ -175,6 +175,8 @@ def main() -> None:
                         work(case, method, options, store)
         if "growth" in options.parts:
             growth.measure(options, store)
+        if grown := store.grown():
+            growth.picture(grown, store.path.with_suffix(".png"))
         tqdm.write(str(store.write()))
 
 

@@ -51,6 +51,10 @@ class Chains:
     seeds: tuple[int, ...]
     seconds: float
 
+    def __repr__(self) -> str:
+        S, n, N = self.labels.shape
+        return f"Chains({S} seeds, {n:,} draws of {N:,} points; {', '.join(self.trace)})"
+
     def summary(self) -> Any:
         r"""Mean, standard deviation, R-hat and effective sample sizes of each traced quantity, by arviz.
 

@@ -85,6 +85,10 @@ class Partition:
             if tensor.ndim and len(tensor) != self.capacity:
                 raise ValueError(f"memory[{name!r}] must be a scalar or have {self.capacity} rows, got {len(tensor)}")
 
+    def __repr__(self) -> str:
+        used, kind = int(self.active.sum()), type(self.components).__name__
+        return f"Partition({len(self.labels):,} points, {used} clusters in {self.capacity} slots, {kind})"
+
     @classmethod
     def from_labels(cls, x: Tensor, labels: Tensor, capacity: int) -> "Partition":
         r"""A partition with empirical moments, for labels that come without a model.

@@ -31,6 +31,11 @@ class Run:
     averaged: nn.ModuleDict
     config: dict[str, Any]
 
+    def __repr__(self) -> str:
+        recipe = "composed by hand" if self.gan.recipe is None else type(self.gan.recipe).__name__
+        step = self.history[-1]["step"] if self.history else 0
+        return f"Run({recipe}, {step:,} steps, {self.partition!r})"
+
     def sample(self, n: int, cluster: int | None = None, scale: float = 1.0) -> Tensor:
         r"""Generate ``n`` images ``(n, ...)`` of one cluster, or of clusters drawn as in training.
 

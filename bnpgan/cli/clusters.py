@@ -3,21 +3,20 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from bnpgan import metrics, plotting, report
-from bnpgan.cli.shared import Help, add_root, free, read
+from bnpgan.cli.shared import add_root, free, read
 from bnpgan.components import NormalInverseWishart
 from bnpgan.grids import Grid
 from bnpgan.partition import Projection
 from bnpgan.priors import DirichletProcess, PitmanYor, Prior
 from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, DPMeans, KMeans, Sampler, SliceSampler, SplitMerge, StickBreaking
 
-__all__ = ["add"]
+__all__ = ["add_cluster"]
 
 MIXTURES: dict[str, Callable[..., Sampler]] = {
     "igmm": IGMM,
@@ -27,9 +26,8 @@ MIXTURES: dict[str, Callable[..., Sampler]] = {
 }
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser's."""
-    command = commands.add_parser("cluster", help="cluster points from a file", formatter_class=Help)
+def add_cluster(command: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     command.add_argument("clusterer", choices=[*MIXTURES, "dp-means", "kmeans"], help="how")
     command.add_argument("file", help="points (N, D) as .npy, .npz or .csv, images, or the name of a data set")
     add_root(command)

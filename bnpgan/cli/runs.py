@@ -9,17 +9,17 @@ import torch
 from matplotlib.figure import Figure
 
 from bnpgan import data, plotting, recipes, report
-from bnpgan.cli.shared import Help, Parser, add_data, free, read
+from bnpgan.cli.parser import Help, Parser
+from bnpgan.cli.shared import add_data, free, read
 from bnpgan.files import write_json
 from bnpgan.run import Run
 from bnpgan.training import checksum, load, train
 
-__all__ = ["add"]
+__all__ = ["add_evaluate", "add_sample", "add_train"]
 
 
-def add(commands: Any) -> None:
-    """Add the commands to the parser's."""
-    command = commands.add_parser("train", help="train a mixture GAN", description="Train a mixture GAN.")
+def add_train(command: argparse.ArgumentParser) -> None:
+    """Add what the command takes: a recipe, and what that takes."""
     kinds = command.add_subparsers(title="recipes", metavar="RECIPE", required=True, parser_class=Parser)
     for name, recipe in recipes.RECIPES.items():
         told = (recipe.recipe.__doc__ or "").partition("\n")[0]
@@ -44,7 +44,9 @@ def add(commands: Any) -> None:
             group.add_argument(f"--{flag.replace('_', '-')}", default=argparse.SUPPRESS, help=text + usual, **how)
         kind.set_defaults(run=_train, recipe=recipe.recipe)
 
-    command = commands.add_parser("sample", help="draw images from a run", formatter_class=Help)
+
+def add_sample(command: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     command.add_argument("directory", type=Path, help="a run")
     which = command.add_mutually_exclusive_group()
     which.add_argument("--cluster", type=int, help="of this slot only; by default slots by frequency")
@@ -57,7 +59,9 @@ def add(commands: Any) -> None:
     command.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     command.set_defaults(run=_sample)
 
-    command = commands.add_parser("evaluate", help="score a run and write its metrics.json", formatter_class=Help)
+
+def add_evaluate(command: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
     command.add_argument("directory", type=Path, help="a run")
     add_data(command, required=False)
     command.add_argument("--baselines", action="store_true", help="score k-means on the data beside the run")

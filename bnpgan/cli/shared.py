@@ -1,29 +1,13 @@
-"""What all commands share: one-line errors, help with defaults, places to write to."""
+"""What commands share: data to read, places to write to."""
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
 import torch
 
 from bnpgan import data
 
-__all__ = ["Help", "Parser", "add_data", "add_root", "free", "read"]
-
-
-class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that shows defaults which say something."""
-
-    def _get_help_string(self, action: argparse.Action) -> str | None:
-        return super()._get_help_string(action) if action.default not in (None, False) else action.help
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the error and leave with 2."""
-        self.exit(2, f"bnpgan: error: {message} (see {self.prog} --help)\n")
+__all__ = ["add_data", "add_root", "free", "read"]
 
 
 def add_data(parser: argparse.ArgumentParser, required: bool) -> None:

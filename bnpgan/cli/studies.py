@@ -2,22 +2,20 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from bnpgan.cli.shared import Help
+from bnpgan.cli.parser import Help, Parser
 from bnpgan.files import write_json
 from bnpgan.reproduce import STUDIES, finished, markdown, run_study, told
 
-__all__ = ["add"]
+__all__ = ["add_reproduce"]
 
 
-def add(commands: Any) -> None:
-    """Add the command to the parser's."""
-    about = "Train the methods of a paper's small experiment over seeds and print paper, ours and exact samples."
-    command = commands.add_parser("reproduce", help="run a paper's small experiment", description=about)
-    kinds = command.add_subparsers(title="studies", metavar="WHAT", required=True, parser_class=type(command))
+def add_reproduce(command: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    command.description = "Train a paper's methods over seeds, and print what it reports, ours, and exact samples."
+    kinds = command.add_subparsers(title="studies", metavar="WHAT", required=True, parser_class=Parser)
     for name, study in STUDIES.items():
         kind = kinds.add_parser(name, help=f"{len(study.methods)} methods", formatter_class=Help)
         chosen = f"names with commas between; by default all: {', '.join(study.methods)}"
