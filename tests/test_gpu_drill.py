@@ -34,8 +34,9 @@ def test_every_stage_finds_something_and_the_table_can_be_read(tmp_path):
 def test_a_stage_that_has_no_time_does_not_stop_the_next(tmp_path):
     done = drill(tmp_path, "--stages", "exactness,ceilings", "--minutes", "0.5", "--most", "exactness=4")
     assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "exactness.json").read_text())["rows"]
-    assert "out of time" in rows[-1]["failed"] and "FAILED out of time" in done.stdout
+    stage = json.loads((tmp_path / "exactness.json").read_text())
+    said = stage["ended"] or stage["rows"][-1]["failed"]  # a busy machine has to stop it before it says so itself
+    assert ("out of time" in said or "stopped after" in said) and said[:60] in done.stdout
     assert "product, fp64" in done.stdout
 
 
