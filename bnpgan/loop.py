@@ -3,21 +3,18 @@
 import copy
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from bnpgan import ranks
 from bnpgan.features import Features, embed
 from bnpgan.metrics import effective_clusters, large_clusters
 from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition, Projection
+from bnpgan.randomness import own_randomness
 from bnpgan.run import Run
 from bnpgan.state import State
 
@@ -191,11 +188,3 @@ def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-
-@contextmanager
-def own_randomness(like: Tensor, *key: int) -> Iterator[None]:
-    """Whatever is drawn inside, on the device of ``like``, follows the key and leaves the stream outside as it was."""
-    with torch.random.fork_rng(devices=[like.device] if like.is_cuda else []):
-        ranks.seed(like.device, int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
-        yield

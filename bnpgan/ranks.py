@@ -1,15 +1,17 @@
-"""Points that are spread over the ranks of ``torch.distributed``: what is of all of them, and what must be drawn alike.
+"""Sums over points that are spread over the ranks of ``torch.distributed``.
 
 A rank holds some of the points. Inside ``together`` the functions here exchange a tensor with the other ranks; outside,
 where one process holds all points, they give what they are given. All ranks must call them in the same order.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 import torch
 from torch import Tensor, distributed
+
+from bnpgan import randomness
 
 _SCOPE: ContextVar[object | None] = ContextVar("ranks", default=None)
 
@@ -38,11 +40,10 @@ def together(device: torch.device) -> Iterator[None]:
     """
     token = _SCOPE.set(object())
     try:
-        peek = _generator(device)
-        start = int(from_first(torch.randint(2**62, (1,), generator=peek, device=device)))
-        with _forked(device):
+        start = int(from_first(randomness.upcoming(device)))
+        with _others_forked(device):
             if rank():
-                seed(device, start + rank())
+                randomness.seed(device, start + rank())
             yield
     finally:
         _SCOPE.reset(token)
@@ -54,11 +55,10 @@ def alike(device: torch.device) -> Iterator[None]:
     if not _SCOPE.get():
         yield
         return
-    states = [from_first(_state(part).to(device)).cpu() for part in _parts(device)]
-    with _forked(device):
+    first = [from_first(state.to(device)).cpu() for state in randomness.states(device)]
+    with _others_forked(device):
         if rank():
-            for part, state in zip(_parts(device), states, strict=True):
-                _restore(part, state)
+            randomness.restore(device, first)
         yield
 
 
@@ -113,12 +113,6 @@ def counts(labels: Tensor, capacity: int) -> Tensor:
     return all_sum(labels.new_zeros(capacity).scatter_add_(0, labels, torch.ones_like(labels)))
 
 
-def seed(device: torch.device, number: int) -> None:
-    """Start the generators that draws on a device take numbers from, and no others, as ``torch.manual_seed`` does."""
-    for part in _parts(device):
-        _restore(part, torch.Generator(part).manual_seed(number).get_state())
-
-
 def add_up_(sums: Tensor, labels: Tensor, rows: Tensor) -> None:
     """Add the rows ``(n, F)`` of each label, here, to its sum ``(K, F)``, in place."""
     if rows.device.type == "cpu":
@@ -133,37 +127,6 @@ def _reduced(t: Tensor, operation: "distributed.ReduceOp.RedOpType") -> Tensor:
     return t
 
 
-# Draws on a CUDA device may take numbers from the generator of the CPU too.
-
-
-def _parts(device: torch.device) -> list[torch.device]:
-    return [torch.device("cpu"), device] if device.type == "cuda" else [torch.device("cpu")]
-
-
-def _state(device: torch.device) -> Tensor:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _restore(device: torch.device, state: Tensor) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)
-
-
-def _generator(device: torch.device) -> torch.Generator:
-    part = _parts(device)[-1]
-    generator = torch.Generator(part)
-    generator.set_state(_state(part))
-    return generator
-
-
-@contextmanager
-def _forked(device: torch.device) -> Iterator[None]:
+def _others_forked(device: torch.device) -> AbstractContextManager[None]:
     # The first rank goes on with its generators, the others get theirs back.
-    before = [(part, _state(part)) for part in _parts(device)] if rank() else []
-    try:
-        yield
-    finally:
-        for part, state in before:
-            _restore(part, state)
+    return randomness.forked(device) if rank() else nullcontext()

@@ -12,7 +12,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "": set(),
     "grids": set(),
-    "ranks": set(),
+    "randomness": set(),
+    "ranks": {"randomness"},
     "compiled": set(),
     "waits": set(),
     "plain": set(),
@@ -28,8 +29,8 @@ ALLOWED = {
     "plotting": {"diagnostics", "partition"},  # for a type only
     "partition": {"components", "memory", "ranks"},
     # Of priors the protocol only: see below.
-    "samplers": {"compiled", "components", "decompositions", "diagnostics", "memory", "partition", "priors", "ranks"}
-    | {"waits"},
+    "samplers": {"compiled", "components", "decompositions", "diagnostics", "memory", "partition", "priors"}
+    | {"randomness", "ranks", "waits"},
     "testing": {"components", "grids", "partition", "priors", "samplers"},
     "features": {"partition"},
     "mixture": {"features", "losses", "models", "plain", "samplers"},
@@ -37,7 +38,7 @@ ALLOWED = {
     "report": {"features", "metrics", "plotting", "run"},
     "files": {"components", "partition"},
     "state": {"files", "mixture", "partition", "run"},
-    "loop": {"", "features", "metrics", "mixture", "partition", "ranks", "run", "state"},
+    "loop": {"", "features", "metrics", "mixture", "partition", "randomness", "run", "state"},
     "checkpoint": {"", "features", "files", "partition", "report", "run", "state"},
     "training": {"checkpoint", "loop", "mixture", "partition", "plain", "run", "state"},
     "recipes": {"components", "features", "losses", "mixture", "models", "plain", "priors", "samplers"},

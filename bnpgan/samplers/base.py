@@ -17,6 +17,7 @@ from bnpgan.diagnostics import Chains, check_run
 from bnpgan.memory import remembered
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.priors import Prior
+from bnpgan.randomness import forked
 
 __all__ = ["Clusterer", "Sampler"]
 
@@ -165,11 +166,9 @@ class Sampler(Clusterer):
         x, began = check_double(x), time.perf_counter()
         draws = torch.empty(len(seeds), n, len(x), dtype=torch.int64, device=x.device)
         rows: list[dict[str, float]] = []
-        devices = [x.device] if x.is_cuda else []
         with tqdm(total=len(seeds) * (burn_in + n * thin), disable=not progress, unit="sweep") as bar:
             for chain, seed in zip(draws, seeds, strict=True):
-                with torch.random.fork_rng(devices):
-                    ranks.seed(x.device, seed)
+                with forked(x.device, seed):
                     z = self.init(x) if labels is None else labels
                     for i in range(n):
                         for _ in range(thin if i else burn_in + thin):
@@ -177,7 +176,7 @@ class Sampler(Clusterer):
                             bar.update()
                         chain[i] = z
                         row = {"clusters": len(z.unique()), "log_joint": float(self.log_joint(x, z))}
-                        with torch.random.fork_rng(devices):  # what the trace draws does not disturb the chain
+                        with forked(x.device):  # what the trace draws does not disturb the chain
                             rows.append(row | self.hyperparameters(x, z))
         trace = {name: torch.from_numpy(np.array([row[name] for row in rows])).view(len(seeds), n) for name in rows[0]}
         return Chains(draws, trace, tuple(seeds), time.perf_counter() - began)
