@@ -250,7 +250,7 @@ def _enumerated(device: str, name: str, precision: str, length: int, small: bool
     sampler, x = _cases()[name]
     x = x.to(device)
     if precision == "single":  # points as they often come, and products in single precision for any number of them
-        x, distributions.FEW = x.float(), 0
+        x, distributions.SINGLE = x.float(), 0
     law = Law.of_labels(sampler, len(x)).given(sampler, x)
     split = name.startswith("SplitMerge")
     size = (24, 2, 2) if small and split else (24, 4, 4) if small else (24, 8, 10) if split else (40, 12, 16)

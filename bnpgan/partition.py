@@ -9,7 +9,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from bnpgan import ranks
-from bnpgan.components.distributions import CHUNK, Centroids, Components
+from bnpgan.components.distributions import Centroids, Components
+from bnpgan.engine.chunks import rows_at_once
 from bnpgan.memory import known, note
 
 __all__ = ["Partition", "Projection"]
@@ -107,7 +108,7 @@ class Partition:
         counts = ranks.counts(labels, capacity).to(x.dtype)
         sums = ranks.all_sum(x.new_zeros(capacity, x.shape[1]).index_add_(0, labels, x))
         mean = torch.where(counts[:, None] > 0, sums / counts[:, None], ranks.mean(x))
-        size = max(1, CHUNK // x.shape[1])
+        size = rows_at_once(x.shape[1], x)
         blocks = zip(x.split(size), labels.split(size), strict=True)
         squares = torch.stack([((rows - mean[k]) ** 2).sum() for rows, k in blocks]).sum()
         variance = ranks.all_sum(squares) / (ranks.number(x) * x.shape[1])

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bnpgan.components.distributions import CHUNK, Components
+from bnpgan.components.distributions import Components
+from bnpgan.engine.chunks import rows_at_once
 from bnpgan.waits import check
 
 
@@ -73,7 +74,7 @@ def positions(x: Tensor, categories: int) -> Tensor:
 def one_hot(x: Tensor, categories: int) -> Iterator[Tensor]:
     """Features [1, whether column d holds v], float64, in chunks of rows: ``(n, 1 + D V)``."""
     width = 1 + x.shape[1] * categories
-    for chunk in x.split(max(1, CHUNK // width)):
+    for chunk in x.split(rows_at_once(width, x, dtype=torch.float64)):
         index = positions(chunk, categories)
         phi = torch.zeros(len(chunk), width, dtype=torch.float64, device=x.device)
         phi[:, 0] = 1

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bnpgan import ranks
-from bnpgan.components.distributions import CHUNK
+from bnpgan.engine.chunks import rows_at_once
 from bnpgan.grids import Grid
 from bnpgan.memory import remembered
 
@@ -53,7 +53,7 @@ def data_covariance(x: Tensor) -> Tensor:
     if (ends[0] == -ends[1]).all():
         raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
     N, D, products = data_size(x), x.shape[1], x.new_zeros(x.shape[1], x.shape[1])
-    for chunk in x.split(max(1, CHUNK // D)):
+    for chunk in x.split(rows_at_once(D, x)):
         centred = chunk - data_mean(x)
         products += centred.T @ centred
     covariance, share = ranks.all_sum(products) / N, D / (N + D)

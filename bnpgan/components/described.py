@@ -9,7 +9,8 @@ from pyro import poutine
 from torch import Tensor
 from torch.distributions import Distribution
 
-from bnpgan.components.distributions import CHUNK, Components
+from bnpgan.components.distributions import Components
+from bnpgan.engine.chunks import rows_at_once
 
 Description = Callable[[Tensor, Tensor], Distribution]
 """Samples the parameters of a cluster, given mean and standard deviation of the data; returns its distribution."""
@@ -47,7 +48,7 @@ class _Described:
     def log_prob(self, x: Tensor) -> Tensor:
         """Log-densities ``(N, K)`` of the points ``(N, D)``."""
         mean, distribution = vars(self)["data.mean"], self.distribution
-        parts = x.to(mean.dtype).split(max(1, CHUNK // mean.numel()))
+        parts = x.to(mean.dtype).split(rows_at_once(mean.numel(), mean))
         return torch.cat([distribution.log_prob(part[:, None]) for part in parts])
 
     def sample(self, slots: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from bnpgan.components.quadratic import gaussian_weights, log_densities
-from bnpgan.components.slots import FEW, categorical, choose
-from bnpgan.decompositions import cholesky
-
-CHUNK = 2**20  # numbers held at once for some of the points
+from bnpgan.engine.chunks import rows_at_once
+from bnpgan.engine.decompositions import cholesky
+from bnpgan.engine.inversion import categorical
+from bnpgan.engine.quadratic import gaussian_weights, log_densities, squared_distances
+from bnpgan.engine.slots import SINGLE, choose
 
 
 class Components(ABC):
@@ -30,12 +30,12 @@ class Components(ABC):
 
     def draw(self, x: Tensor, log_weights: Tensor) -> Tensor:
         r"""A slot ``(N,)`` for each point ``(N, D)``, :math:`p(k) \propto w_k \, p(x \mid \theta_k)`."""
-        rows = max(1, CHUNK // len(log_weights))
+        rows = rows_at_once(len(log_weights), log_weights)
         return torch.cat([categorical(log_weights + self.log_prob(chunk)) for chunk in x.split(rows)])
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The best slot ``(N,)`` of each point ``(N, D)``: that of the highest posterior probability."""
-        rows = max(1, CHUNK // len(log_weights))
+        rows = rows_at_once(len(log_weights), log_weights)
         return torch.cat([(self.log_prob(chunk) + log_weights).argmax(1) for chunk in x.split(rows)])
 
     def joined(self, others: Self) -> Self:
@@ -81,7 +81,7 @@ class Gaussians(Components):
         In single precision where its rounding cannot have changed the slot, else in double precision.
         """
         uniform = torch.rand(len(x), dtype=self.mean.dtype, device=x.device)
-        if len(x) < FEW:
+        if len(x) < SINGLE:
             return categorical(self.log_prob(x) + log_weights, uniform)
         return choose(x, self.mean, self.covariance, log_weights, uniform)
 
@@ -93,7 +93,7 @@ class Gaussians(Components):
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The slot ``(N,)`` of the highest posterior probability."""
-        if len(x) < FEW:
+        if len(x) < SINGLE:
             return super().assign(x, log_weights)
         return choose(x, self.mean, self.covariance, log_weights)
 
@@ -177,12 +177,5 @@ class Centroids(Components):
         middle = self.mean.mean(0)
         means = self.mean - middle
         squares = (means**2).sum(1).masked_fill(log_weights == -math.inf, math.inf)
-        blocks = x.to(self.mean.dtype).split(1024)  # small enough to stay in the cache between the passes over it
-        return torch.cat([torch.addmm(squares, block - middle, means.T, alpha=-2).argmin(1) for block in blocks])
-
-
-def squared_distances(x: Tensor, means: Tensor) -> Tensor:
-    """Squared Euclidean distances ``(N, K)`` between rows, by one matrix product around the middle of the means."""
-    middle = means.mean(0)
-    x, means = x - middle, means - middle
-    return torch.addmm((x**2).sum(1, keepdim=True) + (means**2).sum(1), x, means.T, alpha=-2).clamp_(min=0)
+        parts = x.to(self.mean.dtype).split(rows_at_once(max(means.shape), means, cached=True))
+        return torch.cat([torch.addmm(squares, part - middle, means.T, alpha=-2).argmin(1) for part in parts])

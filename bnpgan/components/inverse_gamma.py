@@ -11,8 +11,9 @@ from torch import Tensor
 
 from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
 from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, data_size, set_mean, set_nu
-from bnpgan.components.distributions import CHUNK, DiagonalGaussians
+from bnpgan.components.distributions import DiagonalGaussians
 from bnpgan.components.inverse_wishart import chi_squared
+from bnpgan.engine.chunks import rows_at_once
 from bnpgan.grids import Grid, as_grid, check_positive
 from bnpgan.memory import remembered
 from bnpgan.waits import check
@@ -136,7 +137,7 @@ class InverseGammaFamily(ExponentialFamily):
         )
 
     def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
-        for chunk in x.split(max(1, CHUNK // (2 * x.shape[1] + 1))):
+        for chunk in x.split(rows_at_once(2 * x.shape[1] + 1, x)):
             y = chunk - prior.mean
             yield torch.cat([torch.ones_like(y[:, :1]), y, self._pool(y * y)], 1)
 

@@ -9,7 +9,7 @@ from torch.distributions import Gamma
 from torch.nn.functional import pad
 
 from bnpgan.components.base import Members
-from bnpgan.decompositions import cholesky, inverse_of_factor
+from bnpgan.engine.decompositions import cholesky, inverse_of_factor
 from bnpgan.memory import remembered
 
 
@@ -86,7 +86,7 @@ def log_dets(sums: Tensor, members: Members) -> Tensor:
     empty, _ = _of_empty_slots(members, members[0].scale)
     if sums.device.type != "cpu":
         return 2 * factors(sums + empty[:, None], members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    from bnpgan.components import kernels  # numba takes half a second to import
+    from bnpgan.engine import kernels  # numba takes half a second to import
 
     found = sums.new_empty(len(members), len(sums))
     if not kernels.log_dets(sums.numpy(), empty.numpy(), found.numpy()):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,10 +22,13 @@ from bnpgan.components.inverse_wishart import (
     prior_matrix,
     too_far,
 )
-from bnpgan.components.quadratic import feature_sums, form_weights, gaussian_weights, positions, quadratic
-from bnpgan.decompositions import inverse, inverse_of_factor
+from bnpgan.engine.decompositions import inverse, inverse_of_factor
+from bnpgan.engine.quadratic import feature_sums, form_weights, gaussian_weights, positions, quadratic
 from bnpgan.grids import Grid, as_grid, check_positive
 from bnpgan.memory import remembered
+
+if TYPE_CHECKING:
+    from bnpgan.engine.seating import Predictive
 
 
 @dataclass(eq=False)
@@ -165,22 +169,18 @@ class NormalInverseWishart(ExponentialFamily):
             log_det[k] = 2 * factor.diagonal().log().sum()
         constant[k] = log_ratio(stats.prior, stats.n[k]) - 0.5 * log_det[k]
 
-    def seat_(self, stats: NormalInverseWishartStats, x: Tensor, labels: Tensor, *urn: Tensor) -> None:
-        """Seat points ``(n, D)`` one after another in place, as :class:`~bnpgan.samplers.CRPGibbs` does, compiled.
-
-        Args:
-            stats: of the slots before; they are left as they were after the last point.
-            x: ``(n, D)``.
-            labels: ``(n,)``, -1 where one has no seat yet.
-            urn: a number in (0, 1) for each point, ``(n,)``, and what the prior's ``log_urn`` gives.
-        """
-        from bnpgan.components.seating import seat  # numba takes half a second to import
+    def seating(self, stats: NormalInverseWishartStats, x: Tensor) -> "Predictive":
+        """What the compiled loop of :class:`~bnpgan.samplers.CRPGibbs` takes of these slots and points ``(N, D)``."""
+        from bnpgan.engine.seating import Predictive  # numba takes half a second to import
 
         prior, y = stats.prior, torch.cat([x.new_ones(len(x), 1), x - stats.prior.mean], 1)
-        law = prior_matrix(prior), log_ratio(prior, torch.arange(len(urn[1])))
-        state = (y, labels, stats.n, stats.matrix, stats.inverse_factor, stats.log_det, *law, *urn)
-        if not seat(0.5 * (prior.nu + 1), *(part.numpy() for part in state)):
-            raise ValueError(too_far(prior))
+        constant = log_ratio(prior, torch.arange(len(x) + 1))
+        parts = (y, stats.n, stats.matrix, stats.inverse_factor, stats.log_det, prior_matrix(prior), constant)
+        return Predictive(0.5 * (prior.nu + 1), *(part.numpy() for part in parts))
+
+    def too_far(self, stats: NormalInverseWishartStats) -> str:
+        """What is wrong where the sums of a slot have lost their digits."""
+        return too_far(stats.prior)
 
     def log_marginal(self, stats: NormalInverseWishartStats) -> Tensor:
         r"""Log marginal likelihoods ``(K,)``; 0 for an empty slot.

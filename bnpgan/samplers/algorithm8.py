@@ -16,7 +16,7 @@ from bnpgan.waits import put_off
 
 __all__ = ["Algorithm8"]
 
-CHUNK = 64  # points whose auxiliaries are drawn together
+TOGETHER = 64  # points whose auxiliaries are drawn together, and compared with each of these points
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +75,8 @@ class Algorithm8(Sampler):
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw all parameters given the labels, then move the points ``(N,)`` one at a time."""
+        from bnpgan.engine.compiled import invert  # numba takes half a second to import
+
         x, labels = check_state(x, labels, self.capacity)
         m, C = self.auxiliaries, self.capacity
         prior, stats = self.draw(x, labels)
@@ -82,21 +84,20 @@ class Algorithm8(Sampler):
         counts, moved = ranks.counts(labels, C).cpu(), labels.cpu().numpy().copy()
         n = counts.numpy()  # the same memory
         weights: dict[int, np.ndarray] = {}  # by the slot that the point left; valid until a point moves
-        for first in range(0, len(x), CHUNK):
-            points = x[first : first + CHUNK]
+        for first in range(0, len(x), TOGETHER):
+            points = x[first : first + TOGETHER]
             phi = self.component.posterior_sample(self.component.empty(stats, len(points) * m))
             own = phi.log_prob(points).view(len(points), len(points), m).diagonal().T  # each point with its own m
             density = torch.cat([theta.log_prob(points), own], 1).cpu().numpy()
             uniform = torch.rand(len(points), dtype=torch.float64).numpy()
-            for i, k in enumerate(moved[first : first + CHUNK].tolist()):
+            for i, k in enumerate(moved[first : first + TOGETHER].tolist()):
                 n[k] -= 1
                 if n[k] == 0:  # alone: its own parameter is the first auxiliary
                     density[i, C] = density[i, k]
                 if k not in weights:
                     weights[k] = self._log_weights(prior, counts)
                 log_p = weights[k] + density[i]
-                p = np.exp(log_p - log_p.max()).cumsum()
-                new = int(p.searchsorted(uniform[i] * p[-1], side="right"))
+                new = int(invert(np.exp(log_p - log_p.max()), uniform[i])[0])
                 if new == C and n[k] == 0:
                     new = k
                 elif new >= C:

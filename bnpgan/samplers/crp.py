@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Component, Stats
-from bnpgan.components.slots import invert
+from bnpgan.engine.chunks import rows_at_once
+from bnpgan.engine.inversion import invert
 from bnpgan.partition import check_labels, check_points, in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_state, log_prior_of_slots
 
 __all__ = ["CRPGibbs", "Seating"]
-
-ROWS = 64  # points that the compiled loop seats at once in ``init``
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +119,7 @@ class CRPGibbs(Sampler):
     def _sweep(self, x: Tensor, labels: Tensor) -> Tensor:
         now, points = labels.cpu().clone(), x.cpu()
         start = self._start(points, now)
-        if "seat_" in vars(type(self.component)) and start.prior.has_urn:  # not of a subclass, to heed its changes
+        if "seating" in vars(type(self.component)) and start.prior.has_urn:  # not of a subclass, to heed its changes
             self._seat_compiled(points, now, start)
         else:
             for _ in self._seat(points, now, start):
@@ -150,18 +149,18 @@ class CRPGibbs(Sampler):
             yield i, log_p, k
 
     def _seat_compiled(self, x: Tensor, labels: Tensor, start: "_Start") -> None:
+        from bnpgan.engine.seating import Urn, seat  # numba takes half a second to import
+
         prior, stats, counts, uniform = start
-        N, sizes = len(x), torch.arange(len(x) + 1)
-        # As many points have a seat while one is moved: N - 1 in a sweep, at the start as many as came before it.
-        totals = sizes[N - 1 : N] if counts.any() else sizes[:N]
-        log_old, log_new = prior.log_urn(sizes, totals[:2], self.capacity)
-        alike = len(log_new) == 1
-        rows = N if alike else ROWS
-        for first in range(0, N, rows):
-            part = slice(first, first + rows)
-            if not alike:
-                _, log_new = prior.log_urn(sizes[:1], totals[part], self.capacity)
-            self.component.seat_(stats, x[part], labels[part], uniform[part], log_old, log_new)  # type: ignore[attr-defined]
+        N, sizes, size = len(x), torch.arange(len(x) + 1), rows_at_once(self.capacity + 1, x)
+        predictive = self.component.seating(stats, x)  # type: ignore[attr-defined]
+        for first in range(0, N, size):
+            part = slice(first, min(first + size, N))
+            # As many points have a seat while one is moved: N - 1 in a sweep, at the start as many as came before it.
+            urn = prior.log_urn(sizes, sizes[N - 1 : N] if counts.any() else sizes[part], self.capacity)
+            points = predictive._replace(y=predictive.y[part])
+            if not seat(points, Urn(*(w.numpy() for w in urn)), uniform[part].numpy(), labels[part].numpy()):
+                raise ValueError(self.component.too_far(stats))  # type: ignore[attr-defined]
 
 
 class _Start(NamedTuple):

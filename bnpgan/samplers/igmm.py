@@ -7,7 +7,8 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import Component
-from bnpgan.components.slots import invert
+from bnpgan.engine.chunks import rows_at_once
+from bnpgan.engine.inversion import invert
 from bnpgan.partition import in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
@@ -15,8 +16,6 @@ from bnpgan.samplers.starts import starting_labels
 from bnpgan.waits import put_off
 
 __all__ = ["IGMM"]
-
-CHUNK = 2**20  # densities held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +71,7 @@ class IGMM(Sampler):
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw all components given the labels, then move the points ``(N,)`` one at a time given those."""
-        from bnpgan.compiled import reseat  # numba takes half a second to import
+        from bnpgan.engine.seating import reseat  # numba takes half a second to import
 
         x, labels = check_state(x, labels, self.capacity)
         prior, stats = self.draw(x, labels)
@@ -80,7 +79,7 @@ class IGMM(Sampler):
         counts = ranks.counts(moved, self.capacity)
         sizes = torch.arange(len(x))
         urn = prior.log_urn(sizes, sizes[-1:], self.capacity) if prior.has_urn else None
-        for rows in sizes.split(max(1, CHUNK // self.capacity)):
+        for rows in sizes.split(rows_at_once(self.capacity, x)):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
             density = components.log_prob(x[part]).softmax(1).cpu()  # up to a factor for each point
             uniform = torch.rand(len(rows), dtype=torch.float64)

@@ -10,9 +10,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bnpgan import ranks
+from bnpgan.engine.chunks import rows_at_once
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
-from bnpgan.samplers.points import LARGE, Points
+from bnpgan.samplers.points import Points
 
 __all__ = ["KMeans", "kmeans_plus_plus", "seeded_labels"]
 
@@ -85,7 +86,7 @@ class KMeans(Clusterer):
     def _best_in(self, points: Points) -> Tensor:
         tolerance = TOLERANCE * float(ranks.mean(points.squares)) / points.x.shape[1]
         best, lowest = points.x.new_empty(0), math.inf
-        together = max(1, LARGE // 16 // points.number)  # two numbers in double precision for each point
+        together = rows_at_once(4 * points.number, points.x, dtype=torch.float64)  # what ``seeds`` holds for each point
         with tqdm(total=self.restarts, desc="KMeans", delay=5, leave=False, disable=None, unit="restart") as bar:
             for done in range(0, self.restarts, together):
                 for seeds in self._seeds(points, min(together, self.restarts - done)):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bnpgan.components.distributions import squared_distances
+from bnpgan.engine.quadratic import squared_distances
 from bnpgan.partition import Partition, check_capacity, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 from bnpgan.samplers.kmeans import KMeans

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from bnpgan import ranks
+from bnpgan.engine.chunks import rows_at_once
+from bnpgan.engine.inversion import at_level
 
-BLOCK = {"cpu": 2**19}  # bytes of the distances in one block of rows: what a core's cache holds
-ELSEWHERE = 2**29  # on a GPU; of less the launches take longer than the work
-LARGE = 2**24  # bytes; the points themselves are copied up to twice as many
-WIDE, REST = 32, 1e-3  # points of so many columns may be seen in axes that leave such a share of the variance out
+MANY_COLUMNS = 32  # columns from which it pays to look at points in their principal axes
+LEFT_OUT = 1e-3  # share of the variance that these axes may leave out: too little to change which restart is best
 
 
 class Points:
@@ -27,7 +27,7 @@ class Points:
         self.x, self.middle = x, ranks.mean(x)
         lengths = ranks.lengths(x)
         self.number, self.first = sum(lengths), sum(lengths[: ranks.rank()])
-        self.small = x - self.middle if x.numel() * x.element_size() <= 2 * LARGE else None
+        self.small = x - self.middle if len(x) <= rows_at_once(x.shape[1], x) else None
         self.squares = torch.cat([(block**2).sum(1) for _, block in self.blocks(1)])
         self.dust = 2 * (x.shape[1] + 2) * torch.finfo(x.dtype).eps
 
@@ -35,12 +35,12 @@ class Points:
         return self.x[rows] - self.middle if self.small is None else self.small[rows]
 
     def principal(self) -> "Points":
-        """The same in the fewest principal axes that leave a share of the variance of ``REST``, where those are few."""
+        """The same in the fewest principal axes that leave ``LEFT_OUT`` of the variance out, if they are few."""
         D = self.x.shape[1]
-        if D < WIDE or self.number * D * self.x.element_size() > 2 * LARGE:
+        if D < MANY_COLUMNS or self.number > rows_at_once(D, self.x):
             return self
         values, axes = torch.linalg.eigh(ranks.all_sum(self[:].T @ self[:]))
-        kept = D - int((values.cumsum(0) <= REST * values.sum()).sum())
+        kept = D - int((values.cumsum(0) <= LEFT_OUT * values.sum()).sum())
         return Points(self[:] @ axes[:, -kept:]) if 0 < 2 * kept <= D else self
 
     def chosen(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,7 +52,7 @@ class Points:
 
     def blocks(self, width: int) -> Iterator[tuple[slice, Tensor]]:
         """Rows, and the points in them; so many that ``width`` numbers for each of them are not too many at once."""
-        size = max(1, BLOCK.get(self.x.device.type, ELSEWHERE) // self.x.element_size() // max(width, self.x.shape[1]))
+        size = rows_at_once(max(width, self.x.shape[1]), self.x, cached=True)
         for start in range(0, len(self.x), size):
             rows = slice(start, start + size)
             yield rows, self[rows]
@@ -112,7 +112,7 @@ class Points:
                 u = torch.rand(runs, trials, dtype=torch.float64, device=device) * ends[-1, :, None]
             owner = (u >= ends[:-1, :, None]).sum(0)
             u -= torch.cat([torch.zeros_like(ends[:1]), ends])[ranks.rank()][:, None]
-            drawn = torch.searchsorted(cumulative, u, right=True).clamp(max=N - 1) + self.first
+            drawn = at_level(cumulative, u).clamp(max=N - 1) + self.first
             drawn = ranks.all_sum(torch.where(owner == ranks.rank(), drawn, 0))
             sums = closest.new_zeros(runs, trials)
             for rows, distance in self.distances(drawn.flatten(), exact):

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import Stats
-from bnpgan.decompositions import cholesky
+from bnpgan.engine.chunks import rows_at_once
+from bnpgan.engine.decompositions import cholesky
 from bnpgan.waits import read
 
 DRAWS = 512  # points of a pair that its launch looks at
@@ -17,7 +18,6 @@ STEPS = 4  # of expectation-maximisation in a launch
 WORTH = (4, 8, 32)  # points that a launch counts for when blocks grow
 FLOPS = {"cpu": 6e6}  # half of what takes as long as the operations of one block
 LAUNCHED = 4e10  # the same on a GPU, to which operations are launched one by one
-CHUNK = 2**17  # points that are gathered at once
 
 
 class Pairs(NamedTuple):
@@ -174,7 +174,7 @@ class Allocation:
     def _chunks(self) -> Iterator[tuple[int, slice, Tensor]]:
         # The features of all points, pair after pair: which pair, which rows of ``points``, and phi.
         start, p, end = 0, 0, self.pairs.sizes[0]
-        for points in self.pairs.points.split(CHUNK):
+        for points in self.pairs.points.split(rows_at_once(self.x.shape[1], self.x)):
             for phi in self.component.features(self.stats, self.x[points]):
                 stop = start + len(phi)
                 while start < stop:

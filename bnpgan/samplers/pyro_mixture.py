@@ -15,7 +15,8 @@ from torch.distributions import Distribution
 from tqdm import tqdm
 
 from bnpgan.components.described import Description, described, numbers_like
-from bnpgan.components.distributions import Components, squared_distances
+from bnpgan.components.distributions import Components
+from bnpgan.engine.quadratic import squared_distances
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 from bnpgan.samplers.kmeans import kmeans_plus_plus, seeded_labels

@@ -10,7 +10,8 @@ from torch import Tensor
 from bnpgan import ranks
 from bnpgan.components.base import Component
 from bnpgan.components.distributions import Components
-from bnpgan.components.slots import categorical
+from bnpgan.engine.chunks import rows_at_once
+from bnpgan.engine.inversion import categorical
 from bnpgan.partition import in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
@@ -20,7 +21,6 @@ from bnpgan.waits import put_off, read
 __all__ = ["SliceSampler"]
 
 LOG_LEAST = math.log(1e-6)  # the lowest slice that a sweep goes on with
-CHUNK = 2**22  # densities held at once
 
 
 class PriorOfMasses(Prior, Protocol):
@@ -130,7 +130,7 @@ def _choose(x: Tensor, slices: Tensor, masses: Tensor, components: Components) -
     # Where there are many clusters all but a few are small, and only the few lowest slices have to look at them: half
     # of the points at a time, from the highest slice.
     by_mass, order = masses.argsort(descending=True), slices.argsort(descending=True)
-    chosen, ends, most = torch.empty_like(order), [0], max(1, CHUNK // len(masses))
+    chosen, ends, most = torch.empty_like(order), [0], rows_at_once(len(masses), masses)
     while (left := len(x) - ends[-1]) > 0:
         ends.append(ends[-1] + (left if left <= most else min(most, (left + 1) // 2)))
     lowest = slices[torch.cat([order[end - 1 : end] for end in ends[1:]])]

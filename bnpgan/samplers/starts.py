@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import Component
-from bnpgan.components.distributions import squared_distances
+from bnpgan.engine.quadratic import squared_distances
 from bnpgan.partition import check_points
 from bnpgan.priors import Prior
 from bnpgan.samplers.kmeans import seeded_labels
@@ -16,7 +16,7 @@ from bnpgan.samplers.proposals import Allocation, Pairs
 ROUNDS = 10  # in which points follow the clusters, before clusters are merged
 ENOUGH = 400  # points to a slot, in these
 NEAR = 8  # other clusters with which one is compared
-WIDE = 5.0  # standard errors of kurtosis that make a cluster look like two
+TOO_WIDE = 5.0  # standard errors of kurtosis above a Gaussian's that make a cluster look like two
 TRIES = 8  # to split it
 
 
@@ -126,7 +126,7 @@ def _wide(x: Tensor, labels: Tensor, components: Any) -> list[int]:
         apart = (x[labels == k] - components.mean[k]).T
         square = torch.linalg.solve_triangular(factors[k], apart, upper=False).square().sum(0)
         error = (8 * D * (D + 2) / len(square)) ** 0.5
-        if len(square) > 1 and float(square.square().mean()) > D * (D + 2) + WIDE * error:
+        if len(square) > 1 and float(square.square().mean()) > D * (D + 2) + TOO_WIDE * error:
             wide.append(k)
     return wide
 

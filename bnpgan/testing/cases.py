@@ -28,7 +28,7 @@ __all__ = ["cases", "combinations", "pairs"]
 SLOTS, TRUNCATED = 6, 4
 """One slot more than points, so that a wrong mass of new clusters shows; a truncation that the posterior feels."""
 
-WIDE = Grid(torch.tensor([0.003, 0.03, 0.3, 3.0, 30.0]))
+SCALES = Grid(torch.tensor([0.003, 0.03, 0.3, 3.0, 30.0]))
 """From far too narrow to far too wide: a value drawn without looking at the points is wrong more often than not."""
 
 CATEGORIES = torch.tensor([[0, 1], [0, 2], [1, 0], [2, 2], [1, 1]], dtype=torch.float64)
@@ -46,12 +46,12 @@ def cases() -> dict[str, Case]:
     values, semi = DirichletCategorical(0.5, categories=3), SemiConjugateNormal(torch.zeros(1), 1.0, 0.3)
     return {
         "CRPGibbs, DP, NIW": (free(CRPGibbs, DP, niw(plane)), plane),
-        "CRPGibbs, PY*, NIW*": (free(CRPGibbs, LEARNED_PY, niw(line, factor=WIDE)), line),
+        "CRPGibbs, PY*, NIW*": (free(CRPGibbs, LEARNED_PY, niw(line, factor=SCALES)), line),
         "CRPGibbs, Dirichlet, categorical": (free(CRPGibbs, FINITE, values), CATEGORIES),
         "IGMM, PY, NIW": (free(IGMM, PY, niw(plane)), plane),
-        "IGMM, DP*, spherical*": (free(IGMM, LEARNED_DP, normal(SphericalNormal, plane, factor=WIDE)), plane),
+        "IGMM, DP*, spherical*": (free(IGMM, LEARNED_DP, normal(SphericalNormal, plane, factor=SCALES)), plane),
         "StickBreaking, DP, NIW": (sticks(DP, niw(plane, kappa=1.0)), plane),
-        "StickBreaking, PY*, NIW*": (sticks(LEARNED_PY, niw(line, kappa=1.0, factor=WIDE)), line),
+        "StickBreaking, PY*, NIW*": (sticks(LEARNED_PY, niw(line, kappa=1.0, factor=SCALES)), line),
         "StickBreaking, Dirichlet, NIG": (sticks(FINITE, normal(NormalInverseGamma, plane)), plane),
         "StickBreaking, MFM, categorical": (sticks(MFM, values), CATEGORIES),
         "SliceSampler, DP, NIW": (free(SliceSampler, DP, niw(line)), line),

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Categorical, MultivariateNormal, Normal
 
 from bnpgan.components import Categoricals, Centroids, DiagonalGaussians, Gaussians
+from bnpgan.engine import chunks
 from bnpgan.files import pack_partition, unpack_partition
 from bnpgan.partition import Partition
 
@@ -62,8 +63,8 @@ def test_categorical_log_prob_is_that_of_torch():
 def test_log_prob_of_many_chunks_is_that_of_each_point(name, monkeypatch):
     batch, x = BATCHES[name], torch.randint(3, (25, 2)).to(torch.float64)
     whole = batch.log_prob(x)
-    for module in ("distributions", "categoricals"):
-        monkeypatch.setattr(f"bnpgan.components.{module}.CHUNK", 28)  # four points at a time
+    for held in ("CACHED", "HELD"):
+        monkeypatch.setattr(chunks, held, 8 * 28)  # four points at a time
     torch.testing.assert_close(batch.log_prob(x), whole)
 
 

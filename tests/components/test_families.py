@@ -8,6 +8,7 @@ import torch
 from families import CASES, assert_same_stats, each_case, empty, followed, gaussian
 
 from bnpgan.components import DirichletCategorical
+from bnpgan.engine import chunks
 
 # Conjugacy.
 
@@ -128,8 +129,8 @@ def test_statistics_of_many_chunks_are_those_of_one(case, monkeypatch):
     x, labels = case.points(25), torch.arange(25) % 3
     one_hot = torch.nn.functional.one_hot(labels, 3).to(x.dtype)
     whole = case.family.stats(x, labels, 3)
-    for module in ("distributions", "categoricals"):
-        monkeypatch.setattr(f"bnpgan.components.{module}.CHUNK", 40)  # a few points at a time
+    for held in ("CACHED", "HELD"):
+        monkeypatch.setattr(chunks, held, 8 * 40)  # a few points at a time
     assert_same_stats(case.family.stats(x, labels, 3), whole)
     assert_same_stats(case.family.soft_stats(x, one_hot), whole)
 

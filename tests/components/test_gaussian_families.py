@@ -10,6 +10,7 @@ from scipy import integrate, stats
 
 from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.components.defaults import SHARES
+from bnpgan.engine import chunks
 
 each_dimension = pytest.mark.parametrize("D", [1, 3])
 
@@ -235,8 +236,7 @@ def test_bad_hyper_parameter_is_named(kind, name, value):
 def test_statistics_by_a_few_points_at_a_time_are_those_of_all(kind, monkeypatch):
     x, labels = torch.randn(50, 3, dtype=torch.float64), torch.arange(50) % 4
     whole = kind().stats(x, labels, 5)
-    for module in ("defaults", "inverse_gamma"):
-        monkeypatch.setattr(f"bnpgan.components.{module}.CHUNK", 20)
+    monkeypatch.setattr(chunks, "HELD", 8 * 20)
     parts = kind().stats(x.clone(), labels, 5)
     torch.testing.assert_close(parts.sums, whole.sums)
     torch.testing.assert_close(parts.prior.scale, whole.prior.scale)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from mixtures import mixture
 
-from bnpgan.components import quadratic
-from bnpgan.components.kernels import log_dets
+from bnpgan.engine import chunks, quadratic
+from bnpgan.engine.kernels import log_dets
 
 
 def features(x):
@@ -29,8 +29,8 @@ def test_features_and_their_sums_whatever_the_chunks(D, monkeypatch):
     x, _, slots = mixture(N=700, D=D)
     mean, expected = x.mean(0), torch.zeros(14, (D + 1) * (D + 2) // 2, dtype=torch.float64)
     expected.index_add_(0, slots, features(x - mean))
-    for cached in (2**17, 64):
-        monkeypatch.setattr(quadratic, "CACHED", cached)
+    for numbers in (2**16, 64):
+        monkeypatch.setattr(chunks, "CACHED", 8 * numbers)
         torch.testing.assert_close(torch.cat(list(quadratic.quadratic(x))), features(x))
         for part in (slice(None), slice(0, 50)):  # many points to a slot, and few
             sums = quadratic.feature_sums(x[part], mean, slots[part], 14)

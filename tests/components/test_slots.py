@@ -6,8 +6,10 @@ import pytest
 import torch
 from mixtures import mixture
 
-from bnpgan.components import Gaussians, slots
-from bnpgan.components.slots import choose, choose_by_tensors, choose_compiled, invert
+from bnpgan.components import Gaussians
+from bnpgan.engine import slots
+from bnpgan.engine.inversion import invert
+from bnpgan.engine.slots import choose, choose_by_tensors, choose_compiled
 
 
 def numbers(n, seed=0):

@@ -15,7 +15,8 @@ from bnpgan.components import (
     SemiConjugateNormal,
     SphericalNormal,
 )
-from bnpgan.components.slots import categorical, choose, invert
+from bnpgan.engine.inversion import categorical, invert
+from bnpgan.engine.slots import choose
 from bnpgan.grids import Grid
 
 N, D, K = 90, 3, 5  # the last slot is empty

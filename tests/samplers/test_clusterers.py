@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
+from bnpgan.engine import chunks
 from bnpgan.partition import Partition
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, PitmanYor
 from bnpgan.samplers import (
@@ -31,7 +32,7 @@ from bnpgan.samplers import (
 )
 from bnpgan.samplers.base import check_state
 from bnpgan.samplers.kmeans import kmeans_plus_plus
-from bnpgan.samplers.points import BLOCK, Points
+from bnpgan.samplers.points import Points
 
 N, C = 24, 6
 MARKED = torch.arange(N) % 3  # slots 3, 4 and 5 are empty
@@ -424,9 +425,8 @@ def test_kmeans_by_blocks_of_rows_is_the_same(monkeypatch):
     step, addmm = Points.step, torch.addmm
     monkeypatch.setattr(torch, "addmm", lambda *args, **options: widest.append(addmm(*args, **options)) or widest[-1])
     for numbers in (2**17, 64, 1):  # all rows at once, three, one
-        monkeypatch.setitem(BLOCK, "cpu", 8 * numbers)
-        for module in ("points", "kmeans"):  # of 64 and 1: no centred copy, and restarts one by one
-            monkeypatch.setattr(f"bnpgan.samplers.{module}.LARGE", 8 * numbers)
+        for held in ("CACHED", "HELD"):  # of 64 and 1: no centred copy, and restarts one by one
+            monkeypatch.setattr(chunks, held, 8 * numbers)
         widest.clear()
         labels, moved = step(Points(x), means)
         assert torch.equal(labels, nearest)
@@ -442,7 +442,7 @@ def test_restarts_of_wide_points_in_principal_axes_lose_nothing(monkeypatch):
     x = flat @ torch.randn(3, 40) + 0.01 * torch.randn(1_500, 40)
     assert Points(x).principal().x.shape == (1_500, 3)
     ours = [inertia(x, KMeans(30, restarts=3).fit(x)) for _ in range(8)]
-    monkeypatch.setattr("bnpgan.samplers.points.WIDE", 41)
+    monkeypatch.setattr("bnpgan.samplers.points.MANY_COLUMNS", 41)
     assert Points(x).principal().x is x
     assert sum(ours) < 1.015 * sum(inertia(x, KMeans(30, restarts=3).fit(x)) for _ in range(8))
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from bnpgan.compiled import reseat
 from bnpgan.components import NormalInverseWishart, SphericalNormal
-from bnpgan.components.seating import inverse_factor, move
+from bnpgan.engine.seating import inverse_factor, move, reseat
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, MixtureOfFiniteMixtures, PitmanYor
 from bnpgan.samplers import IGMM, CRPGibbs, igmm
 

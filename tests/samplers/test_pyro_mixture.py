@@ -10,6 +10,7 @@ from pyro.infer import Trace_ELBO
 from torch.distributions import constraints
 
 from bnpgan import data, metrics
+from bnpgan.engine import chunks
 from bnpgan.features import Identity
 from bnpgan.files import pack_partition, unpack_partition
 from bnpgan.samplers import PyroMixture
@@ -214,7 +215,7 @@ def test_permuted_components_are_the_same_ones_elsewhere(fitted):
 def test_points_are_scored_in_parts_as_they_are_at_once(fitted, monkeypatch):
     x, _, p = fitted
     whole = p.components.log_prob(x)
-    monkeypatch.setattr("bnpgan.components.described.CHUNK", 24 * 7)
+    monkeypatch.setattr(chunks, "HELD", 8 * 24 * 7)
     torch.testing.assert_close(p.components.log_prob(x), whole)
 
 

@@ -15,6 +15,7 @@ from test_exact import DP, LEVEL, PY, points
 from torch import Tensor
 
 from bnpgan.components import NormalInverseWishart
+from bnpgan.engine import chunks
 from bnpgan.grids import Grid
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, MixtureOfFiniteMixtures, PitmanYor
 from bnpgan.samplers import SliceSampler
@@ -54,7 +55,7 @@ def test_sampler_draws_from_the_exact_posterior_under_a_dirichlet_process():
 
 def test_sampler_draws_from_the_exact_posterior_under_a_pitman_yor_process(monkeypatch):
     """Points in two dimensions, and as if the clusters were too many to look at all together."""
-    monkeypatch.setattr("bnpgan.samplers.slice.CHUNK", 8)
+    monkeypatch.setattr(chunks, "HELD", 8 * 8)
     x = points(2, N)
     check(law(PY, x), short_chains(build(PY, 2), x))
 

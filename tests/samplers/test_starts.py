@@ -68,7 +68,7 @@ def test_two_in_one_are_split_and_gaussians_are_not(family, monkeypatch):
     assert (found.unique() < 8).all()
     assert adjusted_rand_score(truth, found) > 0.98 > adjusted_rand_score(truth, joined)
     assert torch.equal(starts._split(x, joined, DP, family, 5), joined)  # no slot is free
-    monkeypatch.setattr(starts, "WIDE", float("inf"))
+    monkeypatch.setattr(starts, "TOO_WIDE", float("inf"))
     assert torch.equal(starts._split(x, joined, DP, family, 8), joined)
 
 

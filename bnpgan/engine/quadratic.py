@@ -12,17 +12,16 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnpgan.decompositions import cholesky, inverse
+from bnpgan.engine.chunks import rows_at_once
+from bnpgan.engine.decompositions import cholesky, inverse
 
-CACHED = 2**17  # numbers in a chunk on a CPU: what a core's cache holds
-HELD = 2**30  # bytes of a chunk on a GPU: what it has to spare; of less the launches take longer than the work
-TILE = 16, 1024  # points in a tile, at least and at most
-FEW = 2**21  # numbers of points that a GPU copies in less time than it takes to launch a product for each column
+TILE = 16, 1024  # points in a tile, at least and at most: a product of fewer is all launch, of more there are too few
+GATHERED = 2**21  # numbers of points that a GPU gathers sooner than it launches a product for each column
 
 
 def quadratic(x: Tensor) -> Iterator[Tensor]:
     """Features phi(x) = (x~_i x~_j, i <= j), x~ = [1, x], in chunks of rows: ``(n, (D + 1) (D + 2) / 2)``."""
-    for chunk in x.split(rows_at_once(x[:1], x.shape[1])):
+    for chunk in x.split(points_at_once(x[:1], x.shape[1])):
         yield features(chunk, None).T
 
 
@@ -33,11 +32,11 @@ def log_densities(x: Tensor, weights: Tensor, by_slot: bool = False) -> Tensor:
     """
     if x.requires_grad or weights.requires_grad:  # a buffer knows no gradients
         (first, second), y = triangle(x.shape[1] + 1, x.device), torch.cat([torch.ones_like(x[:, :1]), x], 1)
-        parts = y.split(rows_at_once(weights, x.shape[1]))
+        parts = y.split(points_at_once(weights, x.shape[1]))
         return torch.cat([(part[:, first] * part[:, second]) @ weights.T for part in parts])
     found = x.new_empty(len(weights), len(x)).T if by_slot else x.new_empty(len(x), len(weights))
     buffer, start = None, 0
-    for chunk in x.split(rows_at_once(weights, x.shape[1])):
+    for chunk in x.split(points_at_once(weights, x.shape[1])):
         buffer = features(chunk, buffer)
         torch.mm(buffer.T, weights.T, out=found[start : start + len(chunk)])
         start += len(chunk)
@@ -51,7 +50,7 @@ def feature_sums(x: Tensor, mean: Tensor, labels: Tensor, capacity: int) -> Tens
     if not len(x):
         return sums
     if x.device.type == "cpu":
-        from bnpgan.components.kernels import sums_by_slot  # numba takes half a second to import
+        from bnpgan.engine.kernels import sums_by_slot  # numba takes half a second to import
 
         if not sums_by_slot(*(part.detach().numpy() for part in (x, mean, labels, sums))):
             raise ValueError(f"labels must lie in [0, {capacity}): pass a larger capacity")
@@ -78,7 +77,7 @@ def moments(x: Tensor, mean: Tensor, labels: Tensor, capacity: int) -> Tensor:
     there = (rank < counts[mine, None]) & (k < K)[:, None]
     rows = order[((behind - counts)[mine, None] + rank).clamp(0, N - 1)]
     products = x.new_empty(len(tile), x.shape[1] + 1, x.shape[1] + 1)
-    size = max(1, HELD // (x.element_size() * T * (x.shape[1] + 1)))
+    size = rows_at_once(T * (x.shape[1] + 1), x)
     for start in range(0, len(tile), size):
         now = slice(start, start + size)
         y = torch.cat([x.new_ones(*rows[now].shape, 1), x[rows[now]] - mean], 2) * there[now, :, None]
@@ -141,10 +140,9 @@ def twice(size: int, device: torch.device) -> Tensor:
     return torch.where(rows == columns, 1.0, 2.0)
 
 
-def rows_at_once(weights: Tensor, D: int) -> int:
-    """The number of points in a chunk, for their features and for one number of each with each of the weights."""
-    numbers = CACHED if weights.device.type == "cpu" else HELD // weights.element_size()
-    return max(1, numbers // max((D + 1) * (D + 2) // 2, len(weights)))
+def points_at_once(weights: Tensor, D: int) -> int:
+    """How many points are taken at a time, for their features and for one number of each with each of the weights."""
+    return rows_at_once(max((D + 1) * (D + 2) // 2, len(weights)), weights, cached=True)
 
 
 def features(x: Tensor, buffer: Tensor | None) -> Tensor:
@@ -153,15 +151,22 @@ def features(x: Tensor, buffer: Tensor | None) -> Tensor:
     if buffer is None or buffer.shape[1] != n:
         buffer = x.new_empty(P * (P + 1) // 2, n)
     if x.device.type == "cpu":
-        from bnpgan.components.kernels import products
+        from bnpgan.engine.kernels import products
 
         products(x.numpy(), buffer.numpy())
         return buffer
     columns, start = torch.cat([x.new_ones(1, n), x.T]), 0
-    if n * P < FEW:
+    if n * P < GATHERED:
         first, second = triangle(P, x.device)
         return torch.mul(columns[first], columns[second], out=buffer)
     for i in range(P):
         torch.mul(columns[i:], columns[i], out=buffer[start : start + P - i])
         start += P - i
     return buffer
+
+
+def squared_distances(x: Tensor, means: Tensor) -> Tensor:
+    """Squared Euclidean distances ``(N, K)`` between rows, by one matrix product around the middle of the means."""
+    middle = means.mean(0)
+    x, means = x - middle, means - middle
+    return torch.addmm((x**2).sum(1, keepdim=True) + (means**2).sum(1), x, means.T, alpha=-2).clamp_(min=0)

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from bnpgan.compiled import NEGLIGIBLE, compiled, compiled_finite
+from bnpgan.engine.compiled import NEGLIGIBLE, compiled, compiled_finite, invert
 
-TOGETHER = 64  # points of a cluster whose sums are taken at once
+TILE = 64  # points of a cluster whose sums are taken at once: their columns stay in the first-level cache
 
 
 @compiled
@@ -47,21 +47,7 @@ def choose_rows(logits, uniform, slots):
             found += logits[i, k] >= largest - NEGLIGIBLE
         for f in range(found):
             weights[f] = math.exp(logits[i, likely[f]] - largest)
-        slots[i] = likely[inverse(weights[:found], uniform[i])[0]]
-
-
-@compiled_finite
-def inverse(weights, uniform):
-    """The slot at which the sum of weights exceeds this share of it, the sums before and after it, and the sum."""
-    total = 0.0
-    for w in weights:
-        total += w
-    k, below, above = 0, 0.0, weights[0]
-    while k < len(weights) - 1 and above <= uniform * total:
-        k += 1
-        below = above
-        above += weights[k]
-    return k, below, above, total
+        slots[i] = likely[invert(weights[:found], uniform[i])[0]]
 
 
 @compiled_finite
@@ -113,7 +99,7 @@ def choose_columns(logits, offset, error, unseen, rest, square, uniform, slots, 
             found += value >= least[t]
         for f in range(found):
             weights[f] = math.exp(weights[f])
-        j, below, above, total = inverse(weights[:found], uniform[t])
+        j, below, above, total = invert(weights[:found], uniform[t])
         slots[t], level = likely[j], uniform[t] * total
         wide = twice[t] * (1 + twice[t]) if twice[t] < 1 else math.expm1(twice[t])  # no less than expm1, and fast
         up = above * (1 - above / total) * wide
@@ -181,10 +167,10 @@ def sums_by_slot(x, mean, labels, sums):
     for i in range(N):
         order[fill[labels[i]]] = i
         fill[labels[i]] += 1
-    y = np.ones((D + 1, TOGETHER), dtype=x.dtype)  # points of a cluster as columns, few enough for the cache
+    y = np.ones((D + 1, TILE), dtype=x.dtype)  # points of a cluster as columns, few enough for the cache
     for k in range(K):
-        for first in range(start[k], start[k + 1], TOGETHER):
-            n = min(TOGETHER, start[k + 1] - first)
+        for first in range(start[k], start[k + 1], TILE):
+            n = min(TILE, start[k + 1] - first)
             for t in range(n):
                 i = order[first + t]
                 for d in range(D):

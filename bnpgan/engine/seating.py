@@ -1,16 +1,56 @@
-"""Collapsed Gibbs sampling of Gaussians of full covariance, compiled by numba.
+"""Points that are taken out of their clusters and seated again one after another, in loops compiled by numba.
 
-The loop does what ``CRPGibbs.seatings`` does with ``log_predictive`` and ``add_``, and the tests hold the two together.
+``seat`` does what ``CRPGibbs.seatings`` does with a family's ``log_predictive`` and ``add_``, ``reseat`` what ``IGMM``
+does with densities. A loop asks a prior by its urn, numbers for each size and each number of clusters. Tests hold both
+loops to their readable twins.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bnpgan.compiled import NEGLIGIBLE, choose, compiled
+from bnpgan.engine.compiled import NEGLIGIBLE, compiled, invert
 
-UPDATES = 1000  # of a factor, before it is computed afresh
-GAIN = 1e-3  # a removal that shrinks the determinant by more has lost too many digits
+UPDATES = 1000  # rank-one updates of a factor before it is computed afresh: each loses some of the last digits
+GAIN = 1e-3  # a removal after which less than this share of the determinant is left has lost too many digits
+
+
+class Urn(NamedTuple):
+    """What a prior's predictive is made of, as log-weights up to a constant for each point.
+
+    Args:
+        old: of a cluster of n points, n = 0, 1, ..., N.
+        new: of a new cluster where there are K, ``(1, C + 1)``, or ``(n, C + 1)`` if it differs from point to point.
+    """
+
+    old: NDArray[np.float64]
+    new: NDArray[np.float64]
+
+
+class Predictive(NamedTuple):
+    r"""What the predictive of Gaussians of full covariance is made of; :math:`P = D + 1`.
+
+    Args:
+        half: :math:`(\nu + 1) / 2`.
+        y: points ``(n, P)``, 1 first.
+        counts: points in each slot, ``(C,)``.
+        matrix: :math:`\tilde\Psi_k`, ``(C, P, P)``, of which the lower triangle is kept.
+        factor: :math:`W_k`, the inverses ``(C, P, P)`` of their Cholesky factors.
+        log_det: their log-determinants, ``(C,)``.
+        empty: the matrix ``(P, P)`` of an empty slot.
+        constant: :math:`a(n)` of a cluster of n points, n = 0, 1, ..., N.
+    """
+
+    half: float
+    y: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    matrix: NDArray[np.float64]
+    factor: NDArray[np.float64]
+    log_det: NDArray[np.float64]
+    empty: NDArray[np.float64]
+    constant: NDArray[np.float64]
 
 
 @compiled
@@ -75,7 +115,7 @@ def move(matrix, factor, y, sign, v, sums):
 
 
 @compiled
-def seat(half, y, labels, counts, matrix, factor, log_det, prior_matrix, constant, uniform, log_old, log_new):
+def seat(predictive, urn, uniform, labels):
     r"""Take each point out of its cluster and seat it again, in place; return False where a matrix has lost its digits.
 
     .. math:: p(z_i = k) \propto p(k \mid n_{-i}) \, e^{a(n_k)} |\tilde\Psi_k|^{-1/2}
@@ -84,23 +124,16 @@ def seat(half, y, labels, counts, matrix, factor, log_det, prior_matrix, constan
     The rows of :math:`W_k \tilde x_i` are summed until the cluster is out of the question.
 
     Args:
-        half: :math:`(\nu + 1) / 2`.
-        y: points ``(n, P)``, 1 first.
+        predictive: of the slots before; they are left as they were after the last point.
+        urn: that of the prior.
+        uniform: a number in [0, 1) for each point, ``(n,)``.
         labels: ``(n,)``, -1 where one has no seat yet.
-        counts: ``(C,)``.
-        matrix: ``(C, P, P)``, of which the lower triangle is kept.
-        factor: ``(C, P, P)``, inverses of Cholesky factors.
-        log_det: ``(C,)``.
-        prior_matrix: ``(P, P)``.
-        constant: :math:`a(n)`, ``(N + 1,)``.
-        uniform: ``(n,)``.
-        log_old: of a cluster of ``n`` points, ``(N + 1,)``.
-        log_new: of a new one when there are K, ``(1, C + 1)``, or ``(n, C + 1)`` where it differs from point to point.
     """
+    half, y, counts, matrix, factor, log_det, empty, constant = predictive
     n, P = y.shape
     C = len(counts)
     prior_factor = np.zeros((P, P))
-    prior_log_det = inverse_factor(prior_matrix, prior_factor)
+    prior_log_det = inverse_factor(empty, prior_factor)
     v, sums, log_w, w = np.empty(P), np.empty(P), np.empty(C), np.empty(C)
     updates = np.zeros(C, dtype=np.int64)
     used = 0
@@ -112,7 +145,7 @@ def seat(half, y, labels, counts, matrix, factor, log_det, prior_matrix, constan
             counts[old] -= 1
             if counts[old] == 0:  # exactly the prior again, whatever rounding the points have left behind
                 used -= 1
-                matrix[old], factor[old], log_det[old], updates[old] = prior_matrix, prior_factor, prior_log_det, 0
+                matrix[old], factor[old], log_det[old], updates[old] = empty, prior_factor, prior_log_det, 0
             else:
                 gain, updates[old] = move(matrix[old], factor[old], point, -1.0, v, sums), updates[old] + 1
                 if gain < GAIN or updates[old] == UPDATES:
@@ -129,7 +162,7 @@ def seat(half, y, labels, counts, matrix, factor, log_det, prior_matrix, constan
             form += value * value
         best, log_empty = -math.inf, -math.inf
         if used < C:
-            log_empty = log_new[min(i, len(log_new) - 1), used] - math.log(C - used)
+            log_empty = urn.new[min(i, len(urn.new) - 1), used] - math.log(C - used)
             log_empty += constant[0] - 0.5 * prior_log_det - half * math.log1p(form)
             best = log_empty
         for turn in range(-1, C):  # its old cluster first, which is likely to rule out others
@@ -139,7 +172,7 @@ def seat(half, y, labels, counts, matrix, factor, log_det, prior_matrix, constan
             if counts[k] == 0:
                 log_w[k] = log_empty
                 continue
-            log_most = log_old[int(counts[k])] + constant[int(counts[k])] - 0.5 * log_det[k]
+            log_most = urn.old[int(counts[k])] + constant[int(counts[k])] - 0.5 * log_det[k]
             power = half + 0.5 * counts[k]
             most = math.expm1(min((log_most - best + NEGLIGIBLE) / power, 700.0))
             form, a = 0.0, 0
@@ -154,14 +187,13 @@ def seat(half, y, labels, counts, matrix, factor, log_det, prior_matrix, constan
             else:
                 log_w[k] = log_most - power * math.log1p(form)
                 best = max(best, log_w[k])
-        total, empty = 0.0, math.exp(log_empty - best)
+        of_empty = math.exp(log_empty - best)
         for k in range(C):
             if counts[k] == 0:
-                w[k] = empty
+                w[k] = of_empty
             else:
                 w[k] = math.exp(log_w[k] - best) if log_w[k] > best - NEGLIGIBLE else 0.0
-            total += w[k]
-        new = choose(w, uniform[i] * total)
+        new = invert(w, uniform[i])[0]
         labels[i] = new
         used += counts[new] == 0
         counts[new] += 1
@@ -171,3 +203,32 @@ def seat(half, y, labels, counts, matrix, factor, log_det, prior_matrix, constan
         else:
             log_det[new] += math.log(gain)
     return True
+
+
+@compiled
+def reseat(density, labels, uniform, counts, old, new):
+    r"""Move each point by :math:`p(k \mid n_{-i}) p(x_i \mid \theta_k)` in place, given densities ``(n, C)``.
+
+    Args:
+        density: ``(n, C)``, up to a factor for each point.
+        labels: ``(n,)``.
+        uniform: ``(n,)``.
+        counts: ``(C,)`` int64.
+        old: the weight of a cluster of ``n`` points, ``(N + 1,)``.
+        new: that of a new one when there are K, ``(C + 1,)``.
+    """
+    C = len(counts)
+    w, used = np.empty(C), 0
+    for k in range(C):
+        used += counts[k] > 0
+    for i in range(len(labels)):
+        k = labels[i]
+        counts[k] -= 1
+        used -= counts[k] == 0
+        share = new[used] / (C - used) if used < C else 0.0
+        for k in range(C):
+            w[k] = density[i, k] * (old[counts[k]] if counts[k] else share)
+        k = invert(w, uniform[i])[0]
+        labels[i] = k
+        used += counts[k] == 0
+        counts[k] += 1

@@ -12,16 +12,17 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from bnpgan.components.quadratic import form_weights, gaussian_form, log_densities, rows_at_once
-from bnpgan.decompositions import cholesky, inverse_of_factor
+from bnpgan.engine.decompositions import cholesky, inverse_of_factor
+from bnpgan.engine.inversion import invert_columns
+from bnpgan.engine.quadratic import form_weights, gaussian_form, log_densities, points_at_once
 from bnpgan.waits import read
 
-BLOCK = 4000  # points at once; were it a power of 2, numbers of one point would displace each other from the cache
+BLOCK = 4000  # points at a time; a power of 2 would put the numbers of one point all in one set of the cache
 HOPELESS = 1.0  # nats: where the error of a usual point may be larger, single precision is not tried
-HEAVY = 1e-3  # slots of a larger share are looked at for all points
+HEAVY = 1e-3  # share of the mixture from which a slot is looked at for all points
 UNSEEN = 22.0  # nats: weights below e^-22 of the largest count as doubt only; in double precision e^-44, as nothing
-FEW = 500  # of fewer points it is not worth it to take products in single precision
-MANY = 2**12  # of fewer points all slots are looked at: to find out which matter takes longer
+SINGLE = 500  # points from which products in single precision pay: of fewer, the preparations take longer
+SELECTED = 2**12  # points from which it pays to find out which slots matter: of fewer, all are looked at
 
 
 def choose(x: Tensor, mean: Tensor, covariance: Tensor, log_weights: Tensor, uniform: Tensor | None = None) -> Tensor:
@@ -90,7 +91,7 @@ class _Mixture:
     def choose(self, x: Tensor, uniform: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         # On a CPU: the slots (N,), and which points are in doubt, (N,).
         slots, doubt = torch.empty(len(x), dtype=torch.int64), torch.empty(len(x), dtype=torch.bool)
-        few = dtype == torch.float32 and len(x) >= MANY
+        few = dtype == torch.float32 and len(x) >= SELECTED
         looked = self.share >= (self.share.max().clamp(max=HEAVY) if few else 0)
         among, rest = self.among(looked, dtype), _Rest.of(self, ~looked)
         if among.hopeless(x.shape[1]):
@@ -113,14 +114,14 @@ class _Mixture:
         doubt = torch.ones_like(slots, dtype=torch.bool)
         if exact_products():
             among = self.among(None, torch.float32)
-            size = rows_at_once(among.weights, x.shape[1])
+            size = points_at_once(among.weights, x.shape[1])
             for start in range(0, len(x), size):
                 rows = slice(start, start + size)
                 slots[rows], doubt[rows], _ = among.choose(*self.units(x[rows], torch.float32), uniform[rows])
         (number,) = read(doubt.sum())
         among = self.among(None, torch.float64)
         in_doubt = doubt.byte().argsort(descending=True)[: int(number)]
-        for rows in in_doubt.split(rows_at_once(among.weights, x.shape[1])) if number else ():
+        for rows in in_doubt.split(points_at_once(among.weights, x.shape[1])) if number else ():
             own = uniform[rows] if len(uniform) else uniform
             slots[rows], _, _ = among.choose(*self.units(x[rows], torch.float64), own)
         return slots
@@ -185,7 +186,7 @@ class _Rest:
 
     def reach(self, among: _Among, y: Tensor, square: Tensor, best: Tensor) -> Tensor:
         # Those that may matter to one of the points, in single precision.
-        from bnpgan.components.kernels import reach
+        from bnpgan.engine.kernels import reach
 
         reached = torch.empty(len(self.slots), dtype=torch.bool)
         bound = (part.numpy() for part in (self.pull @ y.T, self.slack, self.far, self.peak, among.error))
@@ -197,7 +198,7 @@ def choose_compiled(
     logits: Tensor, offset: Tensor, error: Tensor, unseen: float, rest: float, square: Tensor, uniform: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The slots, doubts and largest log-weights that ``choose_columns`` finds, which says what these are."""
-    from bnpgan.components.kernels import choose_columns  # numba takes half a second to import
+    from bnpgan.engine.kernels import choose_columns  # numba takes half a second to import
 
     slots, doubt, best = (torch.empty(len(square), dtype=kind) for kind in (torch.int64, torch.bool, torch.float64))
     state = (part.numpy() for part in (square, uniform, slots, doubt, best))
@@ -215,32 +216,8 @@ def choose_by_tensors(
     lost = twice >= 2 * unseen
     if not len(uniform):
         return slots, (((values >= best - twice).sum(0) > 1) | lost) & (error[1] > 0), best
-    weights = (values - best).exp()
-    cumulative = weights.cumsum(0)
-    total = cumulative[-1]
+    slots, below, above, total = invert_columns((values - best).exp(), uniform)
     level = uniform * total
-    slots = (cumulative <= level).sum(0).clamp(max=len(values) - 1)
-    above = cumulative.gather(0, slots[None])[0]
-    below = above - weights.gather(0, slots[None])[0]
     up, down = (part * (1 - part / total) * twice.expm1() for part in (above, below))
     close = torch.minimum(above - level - up, level - below - down) < rest * total
     return slots, (close | lost) & (error[1] > 0), best
-
-
-def categorical(logits: Tensor, uniform: Tensor | None = None) -> Tensor:
-    """One draw ``(N,)`` from each row of unnormalised log-probabilities ``(N, K)``, by numbers in [0, 1) ``(N,)``."""
-    if uniform is None:
-        uniform = torch.rand(len(logits), dtype=torch.float64, device=logits.device)
-    if logits.device.type != "cpu":
-        return invert(logits.softmax(1), uniform)
-    from bnpgan.components.kernels import choose_rows
-
-    slots = torch.empty(len(logits), dtype=torch.int64)
-    choose_rows(*(part.numpy() for part in (logits, uniform, slots)))
-    return slots
-
-
-def invert(weights: Tensor, uniform: Tensor) -> Tensor:
-    """The slots ``(N,)`` at which weights ``(N, K)``, summed slot after slot, exceed shares ``(N,)`` of their sum."""
-    cumulative = weights.cumsum(1)
-    return torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True).squeeze(1)
