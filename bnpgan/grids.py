@@ -4,8 +4,10 @@ A grid is a discrete law, so that the conditional of a hyper-parameter given the
 drawn exactly, whatever the prior or the family of components.
 """
 
+from collections import namedtuple
 from dataclasses import dataclass
-from typing import Self
+from functools import cache
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -116,10 +118,20 @@ def as_grid(value: "float | Grid") -> Grid:
 
 def joint(*grids: "float | Grid") -> tuple[list[Tensor], Tensor]:
     """All combinations of the values of independent grids: the values of each, ``(G,)``, and log-weights ``(G,)``."""
-    parts = [as_grid(grid) for grid in grids]
+    parts = [as_grid(grid) for grid in (0.0, *grids)]  # of no grids there is one combination
     values = torch.meshgrid(*(part.values for part in parts), indexing="ij")
     log_weights = torch.meshgrid(*(part.log_weights for part in parts), indexing="ij")
-    return [value.flatten() for value in values], torch.stack(log_weights).sum(0).flatten()
+    return [value.flatten() for value in values[1:]], torch.stack(log_weights).sum(0).flatten()
+
+
+def record(values: dict[str, Any]) -> Any:
+    """Hyper-parameters as a named tuple, which is read by name or in order."""
+    return _kind(tuple(values))(**values)
+
+
+@cache
+def _kind(names: tuple[str, ...]) -> type:
+    return namedtuple("Hyperparameters", names)
 
 
 def drawn(log_p: Tensor) -> Tensor:

@@ -133,7 +133,7 @@ class Recipe(ABC):
                 self.set_(**{name: getattr(self, f"usual_{name}")()})
         check_sizes(capacity=self.capacity, z_dim=self.z_dim)
         if self.clusterer.capacity != self.capacity:
-            self.set_(clusterer=_with_capacity(self.clusterer, self.capacity))
+            self.set_(clusterer=replace(self.clusterer, capacity=self.capacity))  # type: ignore[type-var]
 
     @abstractmethod
     def build(self) -> "MixtureGAN":
@@ -197,12 +197,6 @@ def _backbone(backbone: Backbone | str | None, shape: tuple[int, ...]) -> Backbo
     if name not in BACKBONES:
         raise ValueError(f"backbone {name!r} is unknown: choose one of {', '.join(BACKBONES)}, or pass a Backbone")
     return BACKBONES[name]
-
-
-def _with_capacity(clusterer: Clusterer, capacity: int) -> Clusterer:
-    base = getattr(clusterer, "base", None)  # of a wrapper
-    changes = {"capacity": capacity} if base is None else {"base": _with_capacity(base, capacity)}
-    return replace(clusterer, **changes)  # type: ignore[type-var]
 
 
 NETWORKS = ("generator", "discriminator", "latent", "features")

@@ -1,10 +1,11 @@
 """Components: what one cluster looks like.
 
-A :class:`Component` is a conjugate family, prior and likelihood; :class:`Components` is a batch of ``K`` concrete
-distributions drawn from it or summarised by it.
+A family is a prior and a likelihood, and its class says what it can do: :class:`Drawable`, :class:`Conjugate` or
+:class:`ExponentialFamily`; :class:`Component` is any of them. :class:`Components` is a batch of ``K`` concrete
+distributions drawn from a family or summarised by it.
 """
 
-from bnpgan.components.base import Component, Stats
+from bnpgan.components.base import Component, Conjugate, Drawable, ExponentialFamily, Stats
 from bnpgan.components.categoricals import Categoricals
 from bnpgan.components.dirichlet_categorical import DirichletCategorical
 from bnpgan.components.distributions import Centroids, Components, DiagonalGaussians, Gaussians
@@ -18,8 +19,11 @@ __all__ = [
     "Centroids",
     "Component",
     "Components",
+    "Conjugate",
     "DiagonalGaussians",
     "DirichletCategorical",
+    "Drawable",
+    "ExponentialFamily",
     "Gaussians",
     "NormalInverseGamma",
     "NormalInverseWishart",

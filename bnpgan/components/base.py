@@ -1,90 +1,138 @@
-"""What every family of components can do, and what conjugate exponential families share."""
+"""The tiers of families of components: what a family can do is its class.
+
+:class:`Drawable` (posterior draws, marginal likelihoods) -> :class:`Conjugate` (predictives, points added and removed)
+-> :class:`ExponentialFamily` (all of it from features, a normaliser and a natural parameter).
+``docs/add-a-component.md`` writes one.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Protocol
+from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.distributions import Components
-from bnpgan.grids import drawn, learned
+from bnpgan.engine.chunks import rows_at_once
+from bnpgan.engine.loops import said_anew
+from bnpgan.grids import Grid, drawn, learned, record
+from bnpgan.memory import remembered
 
 Stats = Any
-"""Sufficient statistics of ``K`` slots, with the hyper-parameters that they were made with; each family has its own.
+"""Sufficient statistics of ``K`` slots; each family has its own.
 
-All have ``n`` ``(K,)``, the points in each slot, soft counts included.
+All have ``n`` ``(K,)``, the points in each slot, soft counts included, and ``prior``, the hyper-parameters that they
+were made with, by name.
 """
 
 
-class Component(Protocol):
-    """A conjugate family; its statistics have a leading axis ``K`` and carry the hyper-parameters they were made with.
+class Drawable(ABC):
+    """A family of components whose parameters can be drawn given the points of a slot: the first tier.
 
-    Hyper-parameters left ``None`` are set from the ``x`` that ``stats`` or ``soft_stats`` is given. Where some are
-    learned (given as a :class:`~bnpgan.grids.Grid`), statistics are made with the values that fit best, and ``draw``
-    replaces these by a draw.
+    Statistics have a leading axis ``K`` and carry the hyper-parameters that they were made with. Those left ``None``
+    are set from the ``x`` that ``stats`` is given. Where some are learned (given as a :class:`~bnpgan.grids.Grid`),
+    statistics are made with the values that fit best, and ``draw`` replaces these by a draw.
+
+    Example:
+        >>> from bnpgan.components import SemiConjugateNormal
+        >>> isinstance(SemiConjugateNormal(), Drawable), isinstance(SemiConjugateNormal(), Conjugate)
+        (True, False)
     """
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """The names of the hyper-parameters that ``draw`` draws."""
-        ...
+        """The names of the hyper-parameters given as grids, which ``draw`` draws."""
+        return learned(self)
 
+    @abstractmethod
     def stats(self, x: Tensor, labels: Tensor, capacity: int) -> Stats:
-        """Sufficient statistics of the points ``(N, D)`` under hard labels ``(N,)``."""
-        ...
-
-    def soft_stats(self, x: Tensor, responsibilities: Tensor) -> Stats:
-        """Sufficient statistics of the points ``(N, D)`` under weights ``(N, K)``."""
-        ...
+        """Sufficient statistics of the points ``(N, D)`` under labels ``(N,)`` in ``[0, capacity)``."""
 
     def draw(self, stats: Stats) -> Stats:
         """The same statistics with learned hyper-parameters drawn from their conditional given all slots."""
-        ...
+        return stats
 
-    def fixed(self, stats: Stats) -> "Component":
+    def fixed(self, stats: Stats) -> "Drawable":
         """This family with every hyper-parameter set to what the statistics were made with."""
-        ...
+        numbers = {name: float(getattr(stats.prior, name)) for name in self.learned}
+        return replace(self, **stats.prior._asdict() | numbers)  # type: ignore[type-var]
 
-    def add_(self, stats: Stats, k: int, x: Tensor, sign: int = 1) -> None:
-        """Add the point ``(D,)`` to slot ``k`` in place, or take it away with ``sign=-1``."""
-        ...
+    @abstractmethod
+    def empty(self, stats: Stats, slots: int) -> Stats:
+        """Statistics of so many slots without points, under the same hyper-parameters."""
 
+    @abstractmethod
     def log_marginal(self, stats: Stats) -> Tensor:
-        """Log marginal likelihoods ``(K,)`` of the points in each slot, given the hyper-parameters."""
-        ...
+        """Log marginal likelihoods ``(K,)`` of the points in each slot, 0 for an empty one: exact, or by quadrature."""
 
     def log_evidence(self, stats: Stats) -> Tensor:
         """Log marginal likelihood ``()`` of all points given the labels, learned hyper-parameters summed out."""
-        ...
+        return self.log_marginal(stats).sum()
 
-    def log_predictive(self, stats: Stats, x: Tensor) -> Tensor:
-        """Log predictive densities ``(..., K)`` of ``x`` ``(..., D)`` given the points in each slot."""
-        ...
-
-    def empty(self, stats: Stats, slots: int) -> Stats:
-        """Statistics of so many slots without points, under the same hyper-parameters."""
-        ...
-
+    @abstractmethod
     def posterior_mean(self, stats: Stats) -> Components:
-        """The components at the posterior means of their parameters."""
-        ...
+        """The components at the posterior means of their parameters; at the prior's where a slot is empty."""
 
+    @abstractmethod
     def posterior_sample(self, stats: Stats) -> Components:
         """The components at one draw of their parameters from the posterior; from the prior where a slot is empty."""
-        ...
+
+
+Component = Drawable
+"""Any family of components, whatever its tier."""
+
+
+class Conjugate(Drawable):
+    """A family whose marginal and predictive densities have closed forms: the second tier.
+
+    Example:
+        >>> from bnpgan.components import NormalInverseWishart
+        >>> isinstance(NormalInverseWishart(), Conjugate)
+        True
+    """
+
+    @abstractmethod
+    def soft_stats(self, x: Tensor, responsibilities: Tensor) -> Stats:
+        """Sufficient statistics of the points ``(N, D)``, each in slot ``k`` with weight ``responsibilities[:, k]``."""
+
+    @abstractmethod
+    def add_(self, stats: Stats, k: int, x: Tensor, sign: int = 1) -> None:
+        """Add the point ``(D,)`` to slot ``k`` in place, or take it away with ``sign=-1``."""
+
+    @abstractmethod
+    def log_predictive(self, stats: Stats, x: Tensor) -> Tensor:
+        """Log predictive densities ``(..., K)`` of ``x`` ``(..., D)`` given the points in each slot."""
+
+    @property
+    def has_seating(self) -> bool:
+        """Whether a compiled loop does what ``log_predictive`` and ``add_`` say; not if a subclass says them anew."""
+        return type(self).seating is not Conjugate.seating and not self.seating_lost
+
+    @property
+    def seating_lost(self) -> tuple[str, ...]:
+        """Which of the methods that the compiled loop stands for a subclass says anew."""
+        return said_anew(self, Conjugate, "seating", "log_predictive", "add_", "phi")
+
+    def seating(self, stats: Stats, x: Tensor) -> Any:
+        """What the compiled loop takes of these slots and points ``(N, D)``: see ``engine.seating``; most have none."""
+        raise NotImplementedError(f"{type(self).__name__} has no compiled loop")
+
+    def too_far(self, stats: Stats) -> str:
+        """What is wrong where the sums of a slot have lost their digits."""
+        return "x holds points too far from the others for this family: drop the outliers"
 
 
 @dataclass(eq=False)
 class FamilyStats:
     r"""What the statistics of every exponential family hold.
 
-    ``sums`` are :math:`\sum_i \phi(x_i)` ``(K, F)`` of the points that ``stats`` was given, ``members`` the
-    hyper-parameters to choose from, ``log_posterior`` ``(G,)`` how well each fits, up to a constant, ``prior``
-    the chosen ones, ``n`` the points in each slot.
+    ``n`` ``(K,)`` are the points in each slot, ``prior`` the hyper-parameters they were made with, ``members`` those to
+    choose from, ``log_posterior`` ``(G,)`` how well each fits, up to a constant, ``sums`` :math:`\sum_i \phi(x_i)`
+    ``(K, F)`` of the points that ``stats`` was given.
     """
 
     n: Tensor
@@ -95,32 +143,103 @@ class FamilyStats:
 
     @cached_property
     def alone(self) -> "Members":
-        """The chosen hyper-parameters as the only ones to choose from."""
-        return Members([self.prior], self.sums.device)
+        """The hyper-parameters that they were made with as the only ones to choose from."""
+        return self.members if len(self.members) == 1 else Members([self.prior], self.sums.device)
 
 
-class ExponentialFamily(ABC):
-    r"""A conjugate exponential family, :math:`p(x \mid \theta) \propto \exp(\theta^T \phi(x))`.
+@dataclass(eq=False)
+class SummedStats(FamilyStats):
+    """Those of a family that keeps nothing else: ``totals`` ``(K, F)`` are the sums as ``add_`` has changed them."""
 
-    The first feature is 1, so that its sum counts points. A leaf says what its hyper-parameters are for given points,
-    what the features are, and what follows from their sums.
+    totals: Tensor
+
+
+class ExponentialFamily(Conjugate):
+    r"""A conjugate exponential family, :math:`p(x \mid \theta) \propto \exp(\theta^T \phi(x))`: the third tier.
+
+    A leaf gives five formulas: the features of points, ``phi``; how much their sums weigh, ``log_normaliser``; the
+    log-density at the posterior mean as a linear function of them, ``natural``; and the components at the posterior
+    mean and at a draw. Its fields are its hyper-parameters: numbers, or grids to be learned. All else follows, and may
+    be said anew: ``hyper`` where some are set from the points, and for speed ``feature_sums``, ``log_marginals``,
+    ``statistics``, ``log_predictive`` and ``add_``.
+
+    Example:
+        >>> from bnpgan.components import DirichletCategorical
+        >>> family, x = DirichletCategorical(0.5, categories=3), torch.tensor([[0, 1], [2, 1]])
+        >>> stats = family.stats(x, torch.tensor([0, 0]), capacity=1)
+        >>> phi = torch.cat(list(family.features(stats, x)))
+        >>> torch.equal(phi.sum(0), stats.sums[0])
+        True
     """
 
-    @property
-    def learned(self) -> tuple[str, ...]:
-        """The names of the hyper-parameters given as grids."""
-        return learned(self)
+    # What a leaf gives. ``hyper`` holds the hyper-parameters by name: ``hyper.shape``.
+
+    @abstractmethod
+    def phi(self, x: Tensor, hyper: Any) -> Tensor:
+        r"""The features :math:`\phi(x)` ``(N, F)`` of points ``(N, D)``; the first is 1, so that its sum counts points.
+
+        A factor of the density that no parameter touches, as :math:`1 / x!`, is a feature too: its logarithm.
+        """
+
+    def log_normaliser(self, sums: Tensor, hyper: Any) -> Tensor:
+        r"""The log-integral ``(...)`` of prior and likelihood given sums of features ``(..., F)``, up to a constant.
+
+        .. math:: \log \int p(\theta) \, e^{\theta^T s} \, d\theta, \quad s = \sum_i \phi(x_i)
+
+        Marginals and predictives are differences of it. Every leading axis must do; sums may be 0.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither log_normaliser nor log_marginals")
+
+    @abstractmethod
+    def natural(self, stats: Stats) -> Tensor:
+        r"""Weights ``(K, F)`` with :math:`\log p(x \mid \hat\theta_k) = \phi(x)^T w_k` at the posterior mean."""
+
+    # What follows.
+
+    def hyper(self, x: Tensor) -> dict[str, Any]:
+        """The hyper-parameters by name, those that are ``None`` set from the points ``(N, D)``; grids stay grids."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.init}  # type: ignore[arg-type]
+
+    @remembered
+    def resolve(self, x: Tensor) -> tuple["Members", Tensor]:
+        """The hyper-parameters for points ``(N, D)``, for each combination of the values of grids; log-weights."""
+        values = self.hyper(x)
+        grids = {name: value for name, value in values.items() if isinstance(value, Grid)}
+        chosen = product(*(grid.values.tolist() for grid in grids.values()))
+        weights = product(*(grid.log_weights.tolist() for grid in grids.values()))
+        members = [record(values | dict(zip(grids, numbers, strict=True))) for numbers in chosen]
+        log_weights = torch.tensor([sum(parts) for parts in weights], dtype=torch.float64)
+        return Members(members, x.device), log_weights.to(x.device)
+
+    def feature_sums(self, x: Tensor, labels: Tensor, capacity: int, hyper: Any) -> Tensor:
+        """Sums ``(K, F)`` of the features of the points ``(N, D)`` with each label ``(N,)``."""
+        start, sums = 0, x.new_zeros(capacity, 0)
+        for phi in self._pieces(x, hyper):
+            sums = sums if start else phi.new_zeros(capacity, phi.shape[1])
+            sums.index_add_(0, labels[start : start + len(phi)], phi)
+            start += len(phi)
+        return sums
+
+    def log_marginals(self, members: "Members", sums: Tensor) -> Tensor:
+        """Log marginal likelihoods ``(G, K)`` of sums ``(K, F)`` under each of the hyper-parameters."""
+        zero = torch.zeros_like(sums[:1])
+        return torch.stack([self.log_normaliser(sums, each) - self.log_normaliser(zero, each) for each in members])
+
+    def statistics(self, sums: Tensor, prior: Any, members: "Members", log_posterior: Tensor) -> Any:
+        """The statistics of slots with these sums ``(K, F)``, which ``add_`` leaves as they are, under ``prior``."""
+        totals = sums.clone()
+        return SummedStats(totals[:, 0], prior, members, log_posterior, sums, totals)
 
     def stats(self, x: Tensor, labels: Tensor, capacity: int) -> Any:
         """Statistics of the points ``(N, D)`` under labels ``(N,)`` in ``[0, capacity)``."""
         members, log_weights = self.resolve(x)
-        return self._best(members, log_weights, ranks.all_sum(self._sums(x, labels, capacity, members[0])))
+        return self._best(members, log_weights, ranks.all_sum(self.feature_sums(x, labels, capacity, members[0])))
 
     def soft_stats(self, x: Tensor, responsibilities: Tensor) -> Any:
         """Statistics of the points ``(N, D)``, each in slot ``k`` with weight ``responsibilities[:, k]``."""
         members, log_weights = self.resolve(x)
         start, parts = 0, []
-        for phi in self._features(x, members[0]):
+        for phi in self._pieces(x, members[0]):
             parts.append(responsibilities[start : start + len(phi)].T @ phi)
             start += len(phi)
         return self._best(members, log_weights, ranks.all_sum(torch.stack(parts).sum(0)))
@@ -129,64 +248,56 @@ class ExponentialFamily(ABC):
         """The same statistics with learned hyper-parameters drawn given all slots."""
         if len(stats.members) == 1:
             return stats
-        return self._choose(stats.members, stats.log_posterior, stats.sums, drawn(stats.log_posterior))
-
-    def log_evidence(self, stats: Any) -> Tensor:
-        """Log marginal likelihood ``()`` of all points that ``stats`` was given, learned values summed out."""
-        if len(stats.members) == 1:
-            return self.log_marginal(stats).sum()
-        return stats.log_posterior.logsumexp(0)
+        return self._made(stats.sums, stats.members, stats.log_posterior, drawn(stats.log_posterior))
 
     def features(self, stats: Any, x: Tensor) -> Iterator[Tensor]:
-        r"""The features :math:`\phi(x)` of the points ``(N, D)`` in chunks of rows, ``(n, F)``."""
-        return self._features(x, stats.prior)
+        r"""The features :math:`\phi(x)` of the points ``(N, D)`` in pieces of rows, ``(n, F)``."""
+        return self._pieces(x, stats.prior)
 
     def with_sums(self, stats: Any, sums: Tensor) -> Any:
         """Statistics of other slots, from their sums of features ``(K, F)``, under the same hyper-parameters."""
-        return self._choose(stats.alone, sums.new_zeros(1), sums, None)
+        return self._made(sums, stats.alone, sums.new_zeros(1), None)
 
     def empty(self, stats: Any, slots: int) -> Any:
         """Statistics of so many slots without points, under the same hyper-parameters."""
         return self.with_sums(stats, stats.sums.new_zeros(slots, stats.sums.shape[1]))
 
-    @abstractmethod
-    def natural(self, stats: Any) -> Tensor:
-        r"""Weights ``(K, F)`` with :math:`\log p(x \mid \hat\theta_k) = \phi(x)^T w_k` at the posterior mean."""
+    def add_(self, stats: Any, k: int, x: Tensor, sign: int = 1) -> None:
+        """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it)."""
+        stats.totals[k] += sign * self.phi(x[None], stats.prior)[0]
+        if stats.n[k] == 0:  # exactly the prior again, whatever rounding the points have left behind
+            stats.totals[k] = 0
 
-    @abstractmethod
-    def resolve(self, x: Tensor) -> tuple["Members", Tensor]:
-        """The hyper-parameters, set from the points where ``None``, for each value of a grid; log-weights."""
-
-    @abstractmethod
     def log_marginal(self, stats: Any) -> Tensor:
         """Log marginal likelihoods ``(K,)`` of the points in each slot; 0 for an empty one."""
+        return self.log_marginals(stats.alone, stats.totals)[0]
 
-    def _sums(self, x: Tensor, labels: Tensor, capacity: int, prior: Any) -> Tensor:
-        """Sums ``(K, F)`` of the features of the points with each label."""
-        start, sums = 0, x.new_zeros(capacity, 0)
-        for phi in self._features(x, prior):
-            sums = sums if start else phi.new_zeros(capacity, phi.shape[1])
-            sums.index_add_(0, labels[start : start + len(phi)], phi)
-            start += len(phi)
-        return sums
+    def log_evidence(self, stats: Any) -> Tensor:
+        """Log marginal likelihood ``()`` of all points that ``stats`` was given, learned values summed out."""
+        return self.log_marginal(stats).sum() if len(stats.members) == 1 else stats.log_posterior.logsumexp(0)
 
-    @abstractmethod
-    def _features(self, x: Tensor, prior: Any) -> Iterator[Tensor]: ...
+    def log_predictive(self, stats: Any, x: Tensor) -> Tensor:
+        """Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: the ratio of two marginals."""
+        totals = stats.totals
+        before, parts = self.log_normaliser(totals, stats.prior), list[Tensor]()
+        for phi in self._pieces(x.reshape(-1, x.shape[-1]), stats.prior):
+            for some in phi.split(rows_at_once(totals.numel(), totals)):
+                parts.append(self.log_normaliser(totals + some[:, None], stats.prior) - before)
+        return torch.cat(parts).view(*x.shape[:-1], len(totals))
 
-    @abstractmethod
-    def _log_marginals(self, members: "Members", sums: Tensor) -> Tensor:
-        """Log marginal likelihoods ``(G, K)`` under each of the hyper-parameters."""
+    def _pieces(self, x: Tensor, hyper: Any) -> Iterator[Tensor]:
+        width = self.phi(x[:1], hyper).shape[1]
+        return (self.phi(part, hyper) for part in x.split(rows_at_once(width, x, cached=True)))
 
-    @abstractmethod
-    def _choose(self, members: "Members", log_posterior: Tensor, sums: Tensor, g: Tensor | None) -> Any:
-        """The statistics under ``members.at(g)``."""
+    def _made(self, sums: Tensor, members: "Members", log_posterior: Tensor, g: Tensor | None) -> Any:
+        return self.statistics(sums, members.at(g), members, log_posterior)
 
     def _best(self, members: "Members", log_weights: Tensor, sums: Tensor) -> Any:
         if len(members) == 1:
-            return self._choose(members, log_weights, sums, None)
+            return self._made(sums, members, log_weights, None)
         used = sums[sums[:, 0] > 0] if sums.device.type == "cpu" else sums  # a GPU would wait to know how many
-        log_posterior = log_weights + self._log_marginals(members, used).sum(1)
-        return self._choose(members, log_posterior, sums, log_posterior.argmax())
+        log_posterior = log_weights + self.log_marginals(members, used).sum(1)
+        return self._made(sums, members, log_posterior, log_posterior.argmax())
 
 
 class Members(list):
@@ -204,10 +315,10 @@ class Members(list):
 
     @cached_property
     def _differing(self) -> dict[str, Tensor]:
-        fields = {name: [getattr(member, name) for member in self] for name in self[0]._fields}
+        columns = {name: [getattr(member, name) for member in self] for name in self[0]._fields}
         return {
             name: torch.stack(values) if isinstance(values[0], Tensor) else _numbers(values, self.device)
-            for name, values in fields.items()
+            for name, values in columns.items()
             if any(value is not values[0] for value in values)
         }
 

@@ -1,6 +1,5 @@
 """Batches of independent categorical values, one distribution for each column."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -46,8 +45,9 @@ class Categoricals(Components):
         Raises:
             ValueError: if a value is not a whole number in [0, V).
         """
-        weights = self.log_probabilities.flatten(1).T
-        return torch.cat([phi[:, 1:].to(weights) @ weights for phi in one_hot(x, self.log_probabilities.shape[2])])
+        weights, V = self.log_probabilities.flatten(1).T, self.log_probabilities.shape[2]
+        parts = x.split(rows_at_once(len(weights), weights, cached=True))
+        return torch.cat([one_hot(part, V).to(weights) @ weights for part in parts])
 
     def sample(self, slots: Tensor) -> Tensor:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
@@ -71,11 +71,7 @@ def positions(x: Tensor, categories: int) -> Tensor:
     return index.clamp(0, categories - 1) + categories * torch.arange(x.shape[-1], device=x.device)
 
 
-def one_hot(x: Tensor, categories: int) -> Iterator[Tensor]:
-    """Features [1, whether column d holds v], float64, in chunks of rows: ``(n, 1 + D V)``."""
-    width = 1 + x.shape[1] * categories
-    for chunk in x.split(rows_at_once(width, x, dtype=torch.float64)):
-        index = positions(chunk, categories)
-        phi = torch.zeros(len(chunk), width, dtype=torch.float64, device=x.device)
-        phi[:, 0] = 1
-        yield phi.scatter_(1, index + 1, 1.0)
+def one_hot(x: Tensor, categories: int) -> Tensor:
+    """Whether column d of points ``(N, D)`` holds v, ``(N, D V)``, float64."""
+    phi = torch.zeros(len(x), x.shape[1] * categories, dtype=torch.float64, device=x.device)
+    return phi.scatter_(1, positions(x, categories), 1.0)

@@ -1,32 +1,26 @@
 """Clusters of categorical values and their conjugate prior."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Gamma
 
 from bnpgan import ranks
-from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
+from bnpgan.components.base import ExponentialFamily, SummedStats
 from bnpgan.components.categoricals import Categoricals, one_hot, positions
-from bnpgan.grids import Grid, as_grid, check_positive
-from bnpgan.memory import remembered
-
-
-class Hyperparameters(NamedTuple):
-    """Every value set: ``concentration`` of each value, ``categories`` of each column."""
-
-    concentration: float
-    categories: int
+from bnpgan.grids import Grid, check_positive
 
 
 @dataclass(eq=False)
-class DirichletCategoricalStats(FamilyStats):
+class DirichletCategoricalStats(SummedStats):
     """Statistics of ``K`` slots: how often each of the ``V`` values stands in each column, ``counts`` ``(K, D V)``."""
 
-    counts: Tensor
+    @property
+    def counts(self) -> Tensor:
+        """A view of the totals."""
+        return self.totals[:, 1:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,42 +61,32 @@ class DirichletCategorical(ExponentialFamily):
                 f"categories must be a whole number of at least 1, got {self.categories}: pass None to count the values"
             )
 
-    @remembered
-    def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
-        """The hyper-parameters, ``categories`` set from the points ``(N, D)`` where ``None``; log-weights."""
+    def hyper(self, x: Tensor) -> dict[str, Any]:
+        """The hyper-parameters by name, ``categories`` set from the points ``(N, D)`` where ``None``."""
         V = int(ranks.all_max(x.max())) + 1 if self.categories is None else self.categories
-        grid = as_grid(self.concentration)
-        members = (Hyperparameters(concentration, V) for concentration in grid.values.tolist())
-        return Members(members, x.device), grid.log_weights.to(x.device)
+        return {"concentration": self.concentration, "categories": V}
 
-    def fixed(self, stats: DirichletCategoricalStats) -> "DirichletCategorical":
-        """This family with every hyper-parameter a number, those that the statistics were made with."""
-        return DirichletCategorical(float(stats.prior.concentration), stats.prior.categories)
+    def phi(self, x: Tensor, hyper: Any) -> Tensor:
+        """The features 1, and whether column d holds v, ``(N, 1 + D V)``."""
+        chosen = one_hot(x, hyper.categories)
+        return torch.cat([chosen.new_ones(len(x), 1), chosen], 1)
+
+    def log_normaliser(self, sums: Tensor, hyper: Any) -> Tensor:
+        r"""The log-integral ``(...)`` given sums ``(..., 1 + D V)``, up to a constant.
+
+        .. math:: \sum_d \Big( \sum_v \log \Gamma(\alpha + c_{dv}) - \log \Gamma(V \alpha + n) \Big)
+        """
+        (alpha, V), n, counts = hyper, sums[..., 0], sums[..., 1:]
+        return torch.lgamma(alpha + counts).sum(-1) - counts.shape[-1] // V * torch.lgamma(V * alpha + n)
+
+    def statistics(self, *sums_and_prior: Any) -> DirichletCategoricalStats:
+        """The statistics of slots with given sums ``(K, F)``."""
+        return DirichletCategoricalStats(**vars(super().statistics(*sums_and_prior)))
 
     def add_(self, stats: DirichletCategoricalStats, k: int, x: Tensor, sign: int = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it), O(D)."""
         stats.n[k] += sign
         stats.counts[k, positions(x, stats.prior.categories)] += sign
-
-    def log_marginal(self, stats: DirichletCategoricalStats) -> Tensor:
-        r"""Log marginal likelihoods ``(K,)``, those of one sequence of rows; 0 for an empty slot.
-
-        .. math:: \log p(x_{1..n}) = \sum_d \left( \log \frac{\Gamma(V \alpha)}{\Gamma(V \alpha + n)}
-            + \sum_v \log \frac{\Gamma(\alpha + c_{dv})}{\Gamma(\alpha)} \right)
-        """
-        return _log_marginal(stats.prior, stats.n, stats.counts)
-
-    def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
-        return torch.stack([_log_marginal(prior, sums[:, 0], sums[:, 1:]) for prior in members])
-
-    def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
-        return one_hot(x, prior.categories)
-
-    def _choose(
-        self, members: Members, log_posterior: Tensor, sums: Tensor, g: Tensor | None
-    ) -> DirichletCategoricalStats:
-        n, counts = sums[:, 0].clone(), sums[:, 1:].clone()
-        return DirichletCategoricalStats(n, members.at(g), members, log_posterior, sums, counts=counts)
 
     def log_predictive(self, stats: DirichletCategoricalStats, x: Tensor) -> Tensor:
         r"""Log predictive probabilities ``(..., K)`` of ``x`` ``(..., D)``.
@@ -134,9 +118,3 @@ class DirichletCategorical(ExponentialFamily):
 def _posterior(stats: DirichletCategoricalStats) -> Tensor:
     alpha, V = stats.prior
     return alpha + stats.counts.unflatten(1, (-1, V))
-
-
-def _log_marginal(prior: Hyperparameters, n: Tensor, counts: Tensor) -> Tensor:
-    alpha, V = torch.zeros_like(n)[:, None] + prior.concentration, prior.categories  # (K, 1)
-    columns = counts.shape[1] // V * (torch.lgamma(V * alpha) - torch.lgamma(V * alpha + n[:, None]))
-    return (columns + (torch.lgamma(alpha + counts) - torch.lgamma(alpha)).sum(1, keepdim=True)).squeeze(1)

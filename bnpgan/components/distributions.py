@@ -47,8 +47,14 @@ class Components(ABC):
         return type(self)(**{name: tensor[order] for name, tensor in vars(self).items()})
 
 
+class Elliptical(ABC):
+    """Components that are Gaussians of whatever covariance ``(K, D, D)``."""
+
+    covariance: Tensor
+
+
 @dataclass(frozen=True, eq=False)
-class Gaussians(Components):
+class Gaussians(Components, Elliptical):
     r"""Gaussians :math:`N(\mu_k, \Sigma_k)` with full covariance.
 
     Args:
@@ -99,7 +105,7 @@ class Gaussians(Components):
 
 
 @dataclass(frozen=True, eq=False)
-class DiagonalGaussians(Components):
+class DiagonalGaussians(Components, Elliptical):
     r"""Gaussians :math:`N(\mu_k, diag(\sigma_k^2))`.
 
     Args:
@@ -116,7 +122,7 @@ class DiagonalGaussians(Components):
     variance: Tensor
 
     @property
-    def covariance(self) -> Tensor:
+    def covariance(self) -> Tensor:  # type: ignore[override]  # elsewhere a field
         """The same variances as full matrices ``(K, D, D)``."""
         return torch.diag_embed(self.variance)
 
@@ -137,7 +143,7 @@ class DiagonalGaussians(Components):
 
 
 @dataclass(frozen=True, eq=False)
-class Centroids(Components):
+class Centroids(Components, Elliptical):
     r"""Spherical Gaussians :math:`N(\mu_k, \sigma_k^2 I)` read as centroids: a point goes to the nearest mean.
 
     Args:
@@ -154,7 +160,7 @@ class Centroids(Components):
     variance: Tensor
 
     @property
-    def covariance(self) -> Tensor:
+    def covariance(self) -> Tensor:  # type: ignore[override]  # elsewhere a field
         """The same variances as full matrices ``(K, D, D)``."""
         eye = torch.eye(self.mean.shape[1], dtype=self.mean.dtype, device=self.mean.device)
         return self.variance[:, None, None] * eye

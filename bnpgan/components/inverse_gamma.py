@@ -2,39 +2,24 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
-from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, data_size, set_mean, set_nu
+from bnpgan.components.base import Members, SummedStats
+from bnpgan.components.defaults import GaussianFamily, Hyperparameters, data_covariance, data_size
 from bnpgan.components.distributions import DiagonalGaussians
 from bnpgan.components.inverse_wishart import chi_squared
-from bnpgan.engine.chunks import rows_at_once
-from bnpgan.grids import Grid, as_grid, check_positive
-from bnpgan.memory import remembered
 from bnpgan.waits import check
 
 
-class Hyperparameters(NamedTuple):
-    """Every value set: ``mean`` ``(D,)``, ``scale`` ``(V,)`` times ``factor``, ``kappa``, ``nu``, ``factor``."""
-
-    mean: Tensor
-    scale: Tensor
-    kappa: float
-    nu: float
-    factor: float
-
-
 @dataclass(eq=False)
-class InverseGammaStats(FamilyStats):
+class InverseGammaStats(SummedStats):
     r"""Statistics of ``K`` slots with ``V`` variances each, around the prior mean :math:`m_0`.
 
-    ``first`` ``(K, D)`` and ``second`` ``(K, V)`` are sums of :math:`x - m_0` and of its squares; ``scale`` ``(K, V)``
-    is :math:`b_n`, ``constant`` ``(K,)`` the part of the log predictive without x: both follow from the sums.
+    ``first`` ``(K, D)`` and ``second`` ``(K, V)`` are the totals of :math:`x - m_0` and of its squares; ``scale``
+    ``(K, V)`` is :math:`b_n`, ``constant`` ``(K,)`` the part of the log predictive without x: both follow from these.
     """
 
     first: Tensor
@@ -44,8 +29,8 @@ class InverseGammaStats(FamilyStats):
 
 
 @dataclass(frozen=True, eq=False)
-class InverseGammaFamily(ExponentialFamily):
-    r"""Gaussian clusters with ``V`` variances, each shared by the ``W = D / V`` dimensions that ``_pool`` adds up.
+class InverseGammaFamily(GaussianFamily):
+    r"""Gaussian clusters with ``V`` variances, each shared by the ``W = D / V`` dimensions that ``pool`` adds up.
 
     .. math:: \sigma_v^2 \sim InvGamma(\nu / 2, b_v / 2), \quad \mu_d \mid \sigma^2 \sim N(m_{0d}, \sigma_v^2 / \kappa),
         \quad x_d \mid \mu, \sigma^2 \sim N(\mu_d, \sigma_v^2)
@@ -55,34 +40,17 @@ class InverseGammaFamily(ExponentialFamily):
     dimensions of a variance. A leaf says how dimensions are pooled.
     """
 
-    mean: Tensor | None = None
-    scale: Tensor | float | None = None
-    kappa: float = 0.01
-    nu: float | None = None
-    factor: float | Grid = None  # type: ignore[assignment]  # set below
-    weight: float = WEIGHT
-
-    def __post_init__(self) -> None:
-        check_positive("kappa", self.kappa)
-        check_positive("weight", self.weight)
-        if self.factor is None:
-            object.__setattr__(self, "factor", SHARES if self.scale is None else 1.0)
-        check_positive("factor", self.factor)
-
     @staticmethod
     @abstractmethod
-    def _pool(squares: Tensor) -> Tensor:
+    def pool(squares: Tensor) -> Tensor:
         """Sums ``(..., V)`` of ``(..., D)`` over the dimensions that share a variance."""
 
-    @remembered
-    def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
-        """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
-        N, D = data_size(x), x.shape[1]
-        W = self._pool(x.new_ones(D))
-        more = self.weight * N * D / len(W) if self.scale is None else 0.0
-        mean, nu = set_mean(self.mean, x), set_nu(self.nu, 2, more)
+    def spread(self, x: Tensor) -> tuple[Tensor, float]:
+        """The scale ``(V,)``, without ``factor``, and its weight, set from the points ``(N, D)`` where ``None``."""
+        W = self.pool(x.new_ones(x.shape[1]))
+        nu = self.weighed(2, self.weight * data_size(x) * x.shape[1] / len(W) if self.scale is None else 0.0)
         if self.scale is None:
-            scale = self._pool(data_covariance(x).diagonal()) / W * (nu - 2)
+            scale = self.pool(data_covariance(x).diagonal()) / W * (nu - 2)
         else:
             scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
             scale = scale.expand(W.shape) if scale.ndim == 0 else scale
@@ -91,14 +59,7 @@ class InverseGammaFamily(ExponentialFamily):
                 f"scale must be a positive number or {len(W)} of them, got {scale.tolist()}: "
                 "pass None to set it from the data"
             )
-        grid = as_grid(self.factor)
-        members = [Hyperparameters(mean, factor * scale, self.kappa, nu, factor) for factor in grid.values.tolist()]
-        return Members(members, x.device), grid.log_weights.to(x.device)
-
-    def fixed(self, stats: InverseGammaStats) -> Self:
-        """This family with every hyper-parameter a number, those that the statistics were made with."""
-        mean, scale, kappa, nu, factor = stats.prior
-        return type(self)(mean, scale / factor, kappa, nu, float(factor))
+        return scale, nu
 
     def add_(self, stats: InverseGammaStats, k: int, x: Tensor, sign: int = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it), O(D)."""
@@ -107,7 +68,7 @@ class InverseGammaFamily(ExponentialFamily):
         n = float(stats.n[k])
         if n:
             first.add_(y, alpha=sign)
-            second.add_(self._pool(y * y), alpha=sign)
+            second.add_(self.pool(y * y), alpha=sign)
         else:  # exactly the prior again, whatever rounding the points have left behind
             first.zero_()
             second.zero_()
@@ -118,36 +79,35 @@ class InverseGammaFamily(ExponentialFamily):
         gammas = V * (math.lgamma(half + 0.5 * W) - math.lgamma(half)) - 0.5 * W * float(scale.log().sum())
         stats.constant[k] = gammas - 0.5 * D * (math.log1p(1 / kappa) + math.log(math.pi))
 
-    def log_marginal(self, stats: InverseGammaStats) -> Tensor:
-        r"""Log marginal likelihoods ``(K,)``; 0 for an empty slot.
+    def log_marginals(self, members: Members, sums: Tensor) -> Tensor:
+        r"""Log marginal likelihoods ``(G, K)`` of sums ``(K, F)`` under each of the hyper-parameters.
 
         .. math:: \log p(x_{1..n}) = -\tfrac{nD}{2} \log \pi + \tfrac{D}{2} \log \frac{\kappa}{\kappa_n} + \sum_v \left(
             \log \frac{\Gamma(\nu_n / 2)}{\Gamma(\nu / 2)} + \tfrac{\nu}{2} \log b_v - \tfrac{\nu_n}{2} \log b_{nv}
             \right)
         """
-        return _log_marginal(stats.prior, stats.n, stats.scale)
+        D, found = len(members[0].mean), []
+        n, first, second = sums[:, 0], sums[:, 1 : D + 1], sums[:, D + 1 :]
+        for hyper in members:
+            scale = self._scale(hyper, (hyper.kappa + n)[:, None], first, second)
+            ratio = _normaliser(hyper, n, scale) - _normaliser(hyper, 0 * n, hyper.scale)
+            found.append(ratio - 0.5 * D * math.log(math.pi) * n)
+        return torch.stack(found)
 
-    def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
-        n, first, second = _split(sums, len(members[0].mean))
-        return torch.stack(
-            [
-                _log_marginal(prior, n, self._scale(prior, (prior.kappa + n)[:, None], first, second))
-                for prior in members
-            ]
-        )
+    def phi(self, x: Tensor, hyper: Hyperparameters) -> Tensor:
+        """The features 1, :math:`y`, and :math:`y^2` pooled, ``(N, F)``."""
+        y = x - hyper.mean
+        return torch.cat([torch.ones_like(y[:, :1]), y, self.pool(y * y)], 1)
 
-    def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
-        for chunk in x.split(rows_at_once(2 * x.shape[1] + 1, x)):
-            y = chunk - prior.mean
-            yield torch.cat([torch.ones_like(y[:, :1]), y, self._pool(y * y)], 1)
-
-    def _choose(self, members: Members, log_posterior: Tensor, sums: Tensor, g: Tensor | None) -> InverseGammaStats:
-        prior = members.at(g)
-        n, first, second = _split(sums, len(prior.mean))
+    def statistics(
+        self, sums: Tensor, prior: Hyperparameters, members: Members, log_posterior: Tensor
+    ) -> InverseGammaStats:
+        """The statistics of slots with these sums ``(K, F)``."""
+        totals, D = sums.clone(), len(prior.mean)
+        n, first, second = totals[:, 0], totals[:, 1 : D + 1], totals[:, D + 1 :]
         scale = self._scale(prior, (prior.kappa + n)[:, None], first, second)
-        return InverseGammaStats(
-            n, prior, members, log_posterior, sums, first, second, scale, constant=_constant(prior, n, scale)
-        )
+        state = first, second, scale, _constant(prior, n, scale)
+        return InverseGammaStats(n, prior, members, log_posterior, sums, totals, *state)
 
     def log_predictive(self, stats: InverseGammaStats, x: Tensor) -> Tensor:
         r"""Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: Student t, as the ratio of two marginals.
@@ -157,7 +117,7 @@ class InverseGammaFamily(ExponentialFamily):
         """
         kappa = (stats.prior.kappa + stats.n)[:, None]
         deviation = (x - stats.prior.mean)[..., None, :] - stats.first / kappa
-        form = self._pool(deviation * deviation) * (kappa / ((kappa + 1) * stats.scale))
+        form = self.pool(deviation * deviation) * (kappa / ((kappa + 1) * stats.scale))
         return stats.constant - 0.5 * _degrees(stats.prior, stats.n + 1) * form.log1p().sum(-1)
 
     def natural(self, stats: InverseGammaStats) -> Tensor:
@@ -181,21 +141,21 @@ class InverseGammaFamily(ExponentialFamily):
         deviation = (variance / (stats.prior.kappa + stats.n)[:, None]).sqrt()
         return DiagonalGaussians(_mean(stats) + deviation * torch.randn_like(deviation), variance)
 
+    def too_far(self, stats: InverseGammaStats) -> str:
+        """What is wrong where the sums of a slot have lost their digits."""
+        return _too_far(stats.prior)
+
     def _scale(self, prior: Hyperparameters, kappa: float | Tensor, first: Tensor, second: Tensor) -> Tensor:
-        scale = prior.scale + (second - self._pool(first * first) / kappa)
-
-        def too_far() -> str:  # a difference of squares that has lost its digits
-            return (
-                f"x holds points too far from the others for a scale like {float(prior.scale[0]):g}: "
-                "drop the outliers or pass a larger scale"
-            )
-
-        check(~(scale > 0).all(), too_far)
+        scale = prior.scale + (second - self.pool(first * first) / kappa)
+        check(~(scale > 0).all(), lambda: _too_far(prior))  # a difference of squares that has lost its digits
         return scale
 
 
-def _split(sums: Tensor, D: int) -> tuple[Tensor, Tensor, Tensor]:
-    return sums[:, 0].clone(), sums[:, 1 : D + 1].clone(), sums[:, D + 1 :].clone()
+def _too_far(prior: Hyperparameters) -> str:
+    scale = float(prior.scale[0])
+    return (
+        f"x holds points too far from the others for a scale like {scale:g}: drop the outliers or pass a larger scale"
+    )
 
 
 def _mean(stats: InverseGammaStats) -> Tensor:
@@ -215,8 +175,3 @@ def _normaliser(prior: Hyperparameters, n: Tensor, scale: Tensor) -> Tensor:
 def _constant(prior: Hyperparameters, n: Tensor, scale: Tensor) -> Tensor:
     ratio = _normaliser(prior, n + 1, scale) - _normaliser(prior, n, scale)
     return ratio - 0.5 * len(prior.mean) * math.log(math.pi)
-
-
-def _log_marginal(prior: Hyperparameters, n: Tensor, scale: Tensor) -> Tensor:
-    ratio = _normaliser(prior, n, scale) - _normaliser(prior, 0 * n, prior.scale)
-    return ratio - 0.5 * len(prior.mean) * math.log(math.pi) * n

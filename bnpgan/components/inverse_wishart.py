@@ -1,7 +1,6 @@
 """The Normal-Inverse-Wishart law: its normaliser, and draws of the covariance."""
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,18 +8,9 @@ from torch.distributions import Gamma
 from torch.nn.functional import pad
 
 from bnpgan.components.base import Members
+from bnpgan.components.defaults import Hyperparameters
 from bnpgan.engine.decompositions import cholesky, inverse_of_factor
 from bnpgan.memory import remembered
-
-
-class Hyperparameters(NamedTuple):
-    """Every value set: ``mean`` ``(D,)``, ``scale`` ``(D, D)`` times ``factor``, ``kappa``, ``nu``, ``factor``."""
-
-    mean: Tensor
-    scale: Tensor
-    kappa: float
-    nu: float
-    factor: float
 
 
 def inverse_wishart_factor(nu: Tensor, psi: Tensor) -> Tensor:

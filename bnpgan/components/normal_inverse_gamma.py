@@ -50,5 +50,6 @@ class NormalInverseGamma(InverseGammaFamily):
     """
 
     @staticmethod
-    def _pool(squares: Tensor) -> Tensor:
+    def pool(squares: Tensor) -> Tensor:
+        """The squares ``(..., D)`` as they are: each dimension has its own variance."""
         return squares

@@ -1,7 +1,6 @@
 """Gaussian clusters of full covariance and their conjugate prior."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -9,11 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
-from bnpgan.components.defaults import SHARES, WEIGHT, data_covariance, data_size, set_mean, set_nu
+from bnpgan.components.base import FamilyStats, Members
+from bnpgan.components.defaults import GaussianFamily, Hyperparameters, data_covariance, data_size
 from bnpgan.components.distributions import Gaussians
 from bnpgan.components.inverse_wishart import (
-    Hyperparameters,
     factors,
     inverse_wishart_factor,
     log_dets,
@@ -23,9 +21,7 @@ from bnpgan.components.inverse_wishart import (
     too_far,
 )
 from bnpgan.engine.decompositions import inverse, inverse_of_factor
-from bnpgan.engine.quadratic import feature_sums, form_weights, gaussian_weights, positions, quadratic
-from bnpgan.grids import Grid, as_grid, check_positive
-from bnpgan.memory import remembered
+from bnpgan.engine.quadratic import feature_sums, features, form_weights, gaussian_weights, positions
 
 if TYPE_CHECKING:
     from bnpgan.engine.seating import Predictive
@@ -70,7 +66,7 @@ class NormalInverseWishartStats(FamilyStats):
 
 
 @dataclass(frozen=True, eq=False)
-class NormalInverseWishart(ExponentialFamily):
+class NormalInverseWishart(GaussianFamily):
     r"""Gaussian clusters of full covariance under their conjugate prior.
 
     .. math:: \Sigma \sim IW(\nu, \Psi), \quad \mu \mid \Sigma \sim N(m_0, \Sigma / \kappa), \quad
@@ -109,46 +105,24 @@ class NormalInverseWishart(ExponentialFamily):
         Murphy, "Conjugate Bayesian analysis of the Gaussian distribution", 2007, Eqs. 250-267.
     """
 
-    mean: Tensor | None = None
-    scale: Tensor | float | None = None
-    kappa: float = 0.01
-    nu: float | None = None
-    factor: float | Grid = None  # type: ignore[assignment]  # set below
-    weight: float = WEIGHT
     isotropic: bool = False
 
-    def __post_init__(self) -> None:
-        check_positive("kappa", self.kappa)
-        check_positive("weight", self.weight)
-        if self.factor is None:
-            object.__setattr__(self, "factor", SHARES if self.scale is None else 1.0)
-        check_positive("factor", self.factor)
-
-    @remembered
-    def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
-        """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
-        N, D = data_size(x), x.shape[1]
-        eye = torch.eye(D, dtype=x.dtype, device=x.device)
-        mean, nu = set_mean(self.mean, x), set_nu(self.nu, D + 1, self.weight * N if self.scale is None else 0)
-        value = data_covariance(x) * (nu - D - 1) if self.scale is None else self.scale
+    def spread(self, x: Tensor) -> tuple[Tensor, float]:
+        """The scale ``(D, D)``, without ``factor``, and its weight, set from the points ``(N, D)`` where ``None``."""
+        D, given = x.shape[1], self.scale is not None
+        nu = self.weighed(D + 1, 0 if given else self.weight * data_size(x))
+        value = self.scale if given else data_covariance(x) * (nu - D - 1)
         scale = torch.as_tensor(value, dtype=x.dtype, device=x.device)
-        if self.scale is None and self.isotropic:
+        if not given and self.isotropic:
             scale = scale.trace() / D
-        scale = scale * eye if scale.ndim == 0 else scale
-        given = self.scale is not None  # one that is set from the data is as it should be
+        scale = scale * torch.eye(D, dtype=x.dtype, device=x.device) if scale.ndim == 0 else scale
+        # One that is set from the data is as it should be.
         if scale.shape != (D, D) or (given and not (torch.equal(scale, scale.T) and _positive_definite(scale))):
             raise ValueError(
                 f"scale must be a symmetric positive definite ({D}, {D}) matrix or a positive number, "
                 f"got shape {tuple(scale.shape)}: check its eigenvalues, or pass None to set it from the data"
             )
-        grid = as_grid(self.factor)
-        members = [Hyperparameters(mean, factor * scale, self.kappa, nu, factor) for factor in grid.values.tolist()]
-        return Members(members, x.device), grid.log_weights.to(x.device)
-
-    def fixed(self, stats: NormalInverseWishartStats) -> "NormalInverseWishart":
-        """This family with every hyper-parameter a number, those that the statistics were made with."""
-        mean, scale, kappa, nu, factor = stats.prior
-        return NormalInverseWishart(mean, scale / factor, kappa, nu, float(factor))
+        return scale, nu
 
     def add_(self, stats: NormalInverseWishartStats, k: int, x: Tensor, sign: int = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it): rank-one updates, O(D^2)."""
@@ -190,21 +164,24 @@ class NormalInverseWishart(ExponentialFamily):
         """
         return log_marginal(stats.alone, stats.n, stats.log_det[None])[0]
 
-    def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
+    def log_marginals(self, members: Members, sums: Tensor) -> Tensor:
+        """Log marginal likelihoods ``(G, K)`` of sums ``(K, F)`` under each of the hyper-parameters."""
         return log_marginal(members, sums[:, 0], log_dets(_matrices(sums, len(members[0].mean)), members))
 
-    def _features(self, x: Tensor, prior: Hyperparameters) -> Iterator[Tensor]:
-        return quadratic(x - prior.mean)
+    def phi(self, x: Tensor, hyper: Hyperparameters) -> Tensor:
+        r"""The features :math:`\tilde x_i \tilde x_j`, ``(N, F)``."""
+        return features(x - hyper.mean, None).T
 
-    def _sums(self, x: Tensor, labels: Tensor, capacity: int, prior: Hyperparameters) -> Tensor:
-        return feature_sums(x, prior.mean, labels, capacity)
+    def feature_sums(self, x: Tensor, labels: Tensor, capacity: int, hyper: Hyperparameters) -> Tensor:
+        """Sums ``(K, F)`` of the features of the points ``(N, D)`` with each label ``(N,)``."""
+        return feature_sums(x, hyper.mean, labels, capacity)
 
-    def _choose(
-        self, members: Members, log_posterior: Tensor, sums: Tensor, g: Tensor | None
+    def statistics(
+        self, sums: Tensor, prior: Hyperparameters, members: Members, log_posterior: Tensor
     ) -> NormalInverseWishartStats:
-        prior, D = members.at(g), len(members[0].mean)
-        n, matrix = sums[:, 0].clone(), _matrices(sums, D) + prior_matrix(prior)
-        return NormalInverseWishartStats(n, prior, members, log_posterior, sums, matrix)
+        """The statistics of slots with these sums ``(K, F)``."""
+        matrix = _matrices(sums, len(prior.mean)) + prior_matrix(prior)
+        return NormalInverseWishartStats(sums[:, 0].clone(), prior, members, log_posterior, sums, matrix)
 
     def log_predictive(self, stats: NormalInverseWishartStats, x: Tensor) -> Tensor:
         r"""Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: a Student t, as the ratio of two marginals.
@@ -213,7 +190,7 @@ class NormalInverseWishart(ExponentialFamily):
             - \tfrac{\nu_n + 1}{2} \log (1 + \tilde x^T \tilde\Psi_n^{-1} \tilde x)
         """
         weights = form_weights(stats.inverse)
-        form = torch.cat([phi @ weights.T for phi in quadratic((x - stats.prior.mean).view(-1, x.shape[-1]))])
+        form = torch.cat([phi @ weights.T for phi in self.features(stats, x.reshape(-1, x.shape[-1]))])
         form = form.view(*x.shape[:-1], len(weights))
         return stats.constant - 0.5 * (stats.n + (stats.prior.nu + 1)) * form.log1p()
 

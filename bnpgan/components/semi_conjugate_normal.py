@@ -1,7 +1,7 @@
 """Gaussian clusters whose mean and variances are independent a priori: a family that is not conjugate."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bnpgan import ranks
+from bnpgan.components.base import Drawable
 from bnpgan.components.defaults import data_mean, data_size
 from bnpgan.components.distributions import DiagonalGaussians
 from bnpgan.components.inverse_wishart import chi_squared
@@ -38,7 +39,7 @@ class SemiConjugateNormalStats:
 
 
 @dataclass(frozen=True, eq=False)
-class SemiConjugateNormal:
+class SemiConjugateNormal(Drawable):
     r"""Gaussian clusters of diagonal covariance; where a cluster is does not depend on how wide it is.
 
     .. math:: \mu_d \sim N(m_d, \tau_d^2), \quad \sigma_d^2 \sim InvGamma(\nu / 2, \psi_d / 2), \quad
@@ -81,7 +82,6 @@ class SemiConjugateNormal:
     spread: Tensor | float | None = None
     scale: Tensor | float | None = None
     nu: float = 3.0
-    learned: tuple[str, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 2 < self.nu < math.inf:
@@ -108,14 +108,6 @@ class SemiConjugateNormal:
         scatter = ranks.all_sum(zeros.index_add(0, labels, (x - mean[labels]) ** 2))
         return SemiConjugateNormalStats(n, prior, mean, scatter)
 
-    def draw(self, stats: SemiConjugateNormalStats) -> SemiConjugateNormalStats:
-        """The same statistics: nothing is learned."""
-        return stats
-
-    def fixed(self, stats: SemiConjugateNormalStats) -> "SemiConjugateNormal":
-        """This family with every hyper-parameter set to what the statistics were made with."""
-        return SemiConjugateNormal(*stats.prior)
-
     def empty(self, stats: SemiConjugateNormalStats, slots: int) -> SemiConjugateNormalStats:
         """Statistics of so many slots without points, under the same hyper-parameters."""
         mean = stats.prior.mean.expand(slots, -1)
@@ -129,10 +121,6 @@ class SemiConjugateNormal:
         value = torch.zeros_like(stats.n)
         value[used] = (constant + _Conditional(stats).log_integral()).sum(1)
         return value
-
-    def log_evidence(self, stats: SemiConjugateNormalStats) -> Tensor:
-        """Log marginal likelihood ``()`` of all points given the labels."""
-        return self.log_marginal(stats).sum()
 
     def posterior_mean(self, stats: SemiConjugateNormalStats) -> DiagonalGaussians:
         r"""Gaussians at the posterior means of :math:`\mu` and :math:`\sigma^2`; the prior's where a slot is empty."""

@@ -48,5 +48,6 @@ class SphericalNormal(InverseGammaFamily):
     """
 
     @staticmethod
-    def _pool(squares: Tensor) -> Tensor:
+    def pool(squares: Tensor) -> Tensor:
+        """The sum ``(..., 1)`` of the squares ``(..., D)``: all dimensions share a variance."""
         return squares.sum(-1, keepdim=True)

@@ -1,89 +1,86 @@
-"""What every prior can do, and how one is mixed over the grids of its hyper-parameters."""
+"""The tiers of priors: what a prior can do is its class; and how one is mixed over the grids of its hyper-parameters.
+
+:class:`Partitions` (probabilities of partitions and of the next point) -> :class:`OrderedWeights` (weights of slots in
+order) -> :class:`Masses` (unnormalised weights of infinitely many clusters). ``docs/add-a-prior.md`` writes one.
+"""
 
 from abc import ABC, abstractmethod
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.distributions import Gamma
 
-from bnpgan.grids import Grid, drawn, joint, learned
+from bnpgan.engine.loops import said_anew
+from bnpgan.grids import Grid, drawn, joint, learned, record
 
 
-class Prior(Protocol):
-    """How counts become probabilities of clusters; ``counts`` is ``(C,)``, zero where a slot is empty."""
+class Partitions(ABC):
+    r"""How counts become probabilities of clusters, by the law of an exchangeable partition: the first tier.
 
-    @property
-    def learned(self) -> tuple[str, ...]:
-        """The names of the hyper-parameters that ``draw`` draws."""
-        ...
+    ``counts`` ``(C,)`` are the points in each slot, 0 where one is empty. The law sees the sizes of the blocks only: it
+    is the same for any order of the counts, and however many of them are 0. Of no points there is one partition, so
+    ``log_eppf`` of zeros is 0.
 
-    def draw(self, counts: Tensor, ordered: bool = False) -> "Prior":
-        """This prior with numbers for its grids, drawn given the counts of a partition, or of ``ordered`` slots."""
-        ...
+    A leaf is a frozen dataclass whose fields are its hyper-parameters, each a number or a :class:`~bnpgan.grids.Grid`,
+    and gives ``log_eppf_of``. The rest follows; with ``log_urn_of`` sweeps that move points one at a time are compiled.
+    Methods that end in ``_of`` are given hyper-parameters by name, ``hyper.concentration``, and state a law under all
+    members of the grids at once: of counts ``(..., 1, C)``, float64, and hyper-parameters ``(G, 1)`` they make
+    ``(..., G)``.
 
-    def log_predictive(self, counts: Tensor) -> Tensor:
-        """Log-probability ``(C,)`` that the next point takes each slot; empty slots share the new-cluster mass."""
-        ...
+    Raises:
+        ValueError: from a leaf, if a hyper-parameter is out of range.
 
-    @property
-    def has_urn(self) -> bool:
-        """Whether ``log_predictive`` is made of ``log_urn``; if not, loops over points are slow."""
-        ...
+    Example:
+        >>> from bnpgan.priors import DirichletProcess
+        >>> isinstance(DirichletProcess(1.0), Partitions)
+        True
+        >>> DirichletProcess(1.0).log_eppf(torch.tensor([[2, 1, 0], [0, 0, 0]])).exp()
+        tensor([0.1667, 1.0000], dtype=torch.float64)
 
-    def log_urn(self, sizes: Tensor, totals: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
-        """What the predictive is made of, up to a factor for each total, for loops over points.
+    References:
+        Pitman, "Exchangeable and partially exchangeable random partitions", 1995.
+    """
+
+    # What a leaf gives.
+
+    @abstractmethod
+    def log_eppf_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """Log exchangeable partition probability ``(..., G)`` of the block sizes ``n`` ``(..., 1, C)``.
+
+        Where all of them are 0 any value will do, also none.
+        """
+
+    def log_urn_of(
+        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: Any
+    ) -> tuple[Tensor, Tensor]:
+        """What the predictive is made of, up to a factor for each total, where it is made of such weights.
 
         Args:
             sizes: points in a cluster, ``(S,)``.
             totals: points in all, ``(T,)``.
-            capacity: the number of slots ``C``.
+            used: numbers of clusters ``(U,)``, one after the other.
+            capacity: the number of slots.
+            hyper: hyper-parameters ``(G, 1)``.
 
         Returns:
-            The log-weights ``(S,)`` of clusters of those sizes, and ``(T, C + 1)`` of a new cluster when there are 0,
-            ..., C; ``(1, C + 1)`` where the totals do not matter.
+            The log-weights ``(G, S)`` of clusters of those sizes, and ``(G, T, U)`` of a new one; ``(G, 1, U)`` where
+            the totals do not matter.
         """
-        ...
+        raise NotImplementedError(f"{type(self).__name__} has no urn")
 
-    def log_eppf(self, counts: Tensor) -> Tensor:
-        """Log exchangeable partition probability ``(...)`` of partitions with the block sizes ``(..., C)``."""
-        ...
+    def hyper(self) -> dict[str, float | Grid]:
+        """The hyper-parameters by name: the fields."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.init}  # type: ignore[arg-type]
 
-    def sample_log_weights(self, counts: Tensor) -> Tensor:
-        """A draw ``(C,)`` of the log-weights of the slots given the counts; -inf where there is no component."""
-        ...
-
-    def log_marginal(self, counts: Tensor) -> Tensor:
-        r"""Log-probability ``(...)`` of a label vector with counts ``(..., C)``, :math:`\log E[\prod_k w_k^{n_k}]`."""
-        ...
-
-    def sample_order(self, counts: Tensor) -> Tensor:
-        """New slots ``(C,)`` of the slots, drawn from their law given the partition; some may lie beyond ``C``."""
-        ...
-
-    def log_order(self, counts: Tensor) -> Tensor:
-        """Log-probability ``()`` of the slots that the blocks of a partition have, were there slots without end."""
-        ...
-
-
-class Family(ABC):
-    """A family of priors, mixed over the grids of its hyper-parameters.
-
-    Its laws are written for all members at once: counts ``(..., 1, C)`` and hyper-parameters ``(G, 1)``, in the order
-    of ``_hyper``, give ``(..., G)``.
-    """
+    # What follows.
 
     @property
     def learned(self) -> tuple[str, ...]:
-        """The names of the hyper-parameters given as grids."""
+        """The names of the hyper-parameters given as grids, which ``draw`` draws."""
         return learned(self)
-
-    @property
-    def has_urn(self) -> bool:
-        """Not where a subclass says anew what the predictive is."""
-        return type(self).log_predictive is Family.log_predictive
 
     def draw(self, counts: Tensor, ordered: bool = False) -> Self:
         r"""This prior with its grids replaced by a draw given counts ``(C,)``, :math:`p(g) \propto w_g p(n \mid g)`.
@@ -95,80 +92,156 @@ class Family(ABC):
         if not self.learned:
             return self
         g = int(drawn(self._posterior(counts, ordered)))
-        values = dict(zip(self._hyper(), self._members[0], strict=True))
-        numbers = {name: float(values[name][g]) for name in self.learned}
+        values = self._members[0]
+        numbers = {name: float(getattr(values, name)[g]) for name in self.learned}
         return replace(self, **numbers)  # type: ignore[type-var]
+
+    def log_eppf(self, counts: Tensor) -> Tensor:
+        """Log exchangeable partition probability ``(...)`` of partitions with the block sizes ``(..., C)``."""
+        return self._posterior(counts, ordered=False).logsumexp(-1)
 
     def log_predictive(self, counts: Tensor) -> Tensor:
         """Log-probability ``(C,)`` of each slot for the next point; empty slots share that of a new cluster."""
+        empty, share = counts == 0, (counts == 0).sum().log()
+        if type(self).log_urn_of is Partitions.log_urn_of:
+            each = self.log_eppf(counts + torch.eye(len(counts), dtype=counts.dtype, device=counts.device))
+            return each - self.log_eppf(counts) - torch.where(empty, share, 0.0)
         n, used = counts.to(torch.float64), (counts > 0).sum()
-        old, new = self._log_urn(n, n.sum()[None], used[None], len(n), self._columns(counts))
-        old, new = old.masked_fill(counts == 0, -torch.inf), new[:, 0]
-        each = torch.where(counts > 0, old, new - (len(n) - used).log())
-        each = each - torch.logaddexp(old.logsumexp(1, keepdim=True), new)
+        old, new = self.log_urn_of(n, n.sum()[None], used[None], len(n), self._columns(counts.device))
+        old, new = old.masked_fill(empty, -torch.inf), new[:, 0]
+        each = torch.where(empty, new - share, old) - torch.logaddexp(old.logsumexp(1, keepdim=True), new)
         if len(each) == 1:
             return each[0]
         return (self._posterior(counts, ordered=False).log_softmax(-1)[:, None] + each).logsumexp(0)
 
+    @property
+    def has_urn(self) -> bool:
+        """Whether ``log_predictive`` is made of ``log_urn``; if not, loops over points are slow."""
+        return type(self).log_urn_of is not Partitions.log_urn_of and not self.urn_lost
+
+    @property
+    def urn_lost(self) -> tuple[str, ...]:
+        """``log_predictive``, if a subclass says it anew and not by ``log_urn_of``."""
+        return said_anew(self, Partitions, "log_urn_of", "log_predictive")
+
     def log_urn(self, sizes: Tensor, totals: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
-        """What the predictive is made of; hyper-parameters must be numbers, as after ``draw``."""
+        """What the predictive is made of, for loops over points; hyper-parameters must be numbers, as after ``draw``.
+
+        Args:
+            sizes: points in a cluster, ``(S,)``.
+            totals: points in all, ``(T,)``.
+            capacity: the number of slots ``C``.
+
+        Returns:
+            The log-weights ``(S,)`` of clusters of those sizes, and ``(T, C + 1)`` of a new cluster when there are 0,
+            ..., C; ``(1, C + 1)`` where the totals do not matter.
+        """
         used = torch.arange(capacity + 1, device=sizes.device)
-        old, new = self._log_urn(sizes.to(torch.float64), totals.to(torch.float64), used, capacity, self._columns(used))
+        numbers = sizes.to(torch.float64), totals.to(torch.float64), used
+        old, new = self.log_urn_of(*numbers, capacity, self._columns(sizes.device))
         return old[0], new[0]
 
-    def log_eppf(self, counts: Tensor) -> Tensor:
-        """Log exchangeable partition probability ``(...)`` of the block sizes ``(..., C)`` that are not zero."""
-        return self._posterior(counts, ordered=False).logsumexp(-1)
-
-    def sample_log_weights(self, counts: Tensor) -> Tensor:
-        """A draw ``(C,)`` of the log-weights of the slots given the counts."""
-        return self.draw(counts, ordered=True)._sample_log_weights(counts.to(torch.float64))
-
-    def log_marginal(self, counts: Tensor) -> Tensor:
-        """Log-probability ``(...)`` of one label vector with the counts ``(..., C)`` under the truncated weights."""
-        return self._posterior(counts, ordered=True).logsumexp(-1)
-
-    @abstractmethod
-    def _hyper(self) -> dict[str, float | Grid]:
-        """The hyper-parameters by name, in the order in which the laws take them."""
-
-    @abstractmethod
-    def _log_urn(
-        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Log-weights ``(G, S)`` of clusters, and ``(G, T or 1, U)`` of a new one beside ``used`` ``(U,)``."""
-
-    @abstractmethod
-    def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor: ...
-
-    @abstractmethod
-    def _sample_log_weights(self, n: Tensor) -> Tensor: ...
-
-    @abstractmethod
-    def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor: ...
+    def values(self, device: torch.device) -> Any:
+        """The hyper-parameters by name, on a device, ``(G,)`` each: of all members of the grids, copied there once."""
+        return self._on(device)[0]
 
     @cached_property
-    def _members(self) -> tuple[list[Tensor], Tensor]:
-        return joint(*self._hyper().values())
+    def _members(self) -> tuple[Any, Tensor]:
+        values, log_weights = joint(*self.hyper().values())
+        return record(dict(zip(self.hyper(), values, strict=True))), log_weights
 
     @cached_property
-    def _placed(self) -> dict[torch.device, tuple[list[Tensor], Tensor]]:
+    def _placed(self) -> dict[torch.device, tuple[Any, Tensor]]:
         return {}
 
-    def _on(self, device: torch.device) -> tuple[list[Tensor], Tensor]:
-        # The members on a device, copied there once.
+    def _on(self, device: torch.device) -> tuple[Any, Tensor]:
         if device not in self._placed:
             values, log_weights = self._members
-            self._placed[device] = [_placed(value, device) for value in values], _placed(log_weights, device)
+            placed = type(values)(*(_placed(value, device) for value in values))
+            self._placed[device] = placed, _placed(log_weights, device)
         return self._placed[device]
 
-    def _columns(self, counts: Tensor) -> list[Tensor]:
-        return [value[:, None] for value in self._on(counts.device)[0]]
+    def _columns(self, device: torch.device) -> Any:
+        values = self.values(device)
+        return type(values)(*(value[:, None] for value in values))
 
     def _posterior(self, counts: Tensor, ordered: bool) -> Tensor:
-        law = self._log_marginal if ordered else self._log_eppf
         n = counts.to(torch.float64)[..., None, :]
-        return law(n, self._columns(counts)) + self._on(counts.device)[1]
+        return self._law(n, self._columns(counts.device), ordered) + self._on(counts.device)[1]
+
+    def _law(self, n: Tensor, hyper: Any, ordered: bool) -> Tensor:
+        if ordered:
+            raise NotImplementedError(f"{type(self).__name__} has no weights of ordered slots")
+        return torch.where(n.sum(-1) > 0, self.log_eppf_of(n, hyper), 0.0)
+
+
+Prior = Partitions
+"""Any prior, whatever its tier."""
+
+
+class OrderedWeights(Partitions):
+    r"""A prior that also has weights of ``C`` slots in order, as truncated samplers instantiate: the second tier.
+
+    Raises:
+        ValueError: from a leaf, if a hyper-parameter is out of range.
+
+    Example:
+        >>> from bnpgan.priors import FiniteDirichlet
+        >>> isinstance(FiniteDirichlet(1.0), OrderedWeights), isinstance(FiniteDirichlet(1.0), Masses)
+        (True, False)
+    """
+
+    @abstractmethod
+    def log_marginal_of(self, n: Tensor, hyper: Any) -> Tensor:
+        r"""Log-probability ``(..., G)`` of a label vector with counts ``(..., 1, C)``; 0 of no points."""
+
+    @abstractmethod
+    def sample_log_weights_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """A draw ``(C,)`` of the log-weights of the slots given counts ``(C,)``; hyper-parameters are ``(1,)``."""
+
+    @abstractmethod
+    def sample_order(self, counts: Tensor) -> Tensor:
+        """New slots ``(C,)`` of the slots, drawn from their law given the partition; some may lie beyond ``C``."""
+
+    @abstractmethod
+    def log_order(self, counts: Tensor) -> Tensor:
+        """Log-probability ``()`` of the slots that the blocks of a partition have, were there slots without end."""
+
+    def log_marginal(self, counts: Tensor) -> Tensor:
+        r"""Log-probability ``(...)`` of a label vector with counts ``(..., C)``, :math:`\log E[\prod_k w_k^{n_k}]`."""
+        return self._posterior(counts, ordered=True).logsumexp(-1)
+
+    def sample_log_weights(self, counts: Tensor) -> Tensor:
+        """A draw ``(C,)`` of the log-weights of the slots given the counts; -inf where there is no component."""
+        prior = self.draw(counts, ordered=True)
+        return prior.sample_log_weights_of(counts.to(torch.float64), prior.values(counts.device))
+
+    def _law(self, n: Tensor, hyper: Any, ordered: bool) -> Tensor:
+        return self.log_marginal_of(n, hyper) if ordered else super()._law(n, hyper, ordered)
+
+
+class Masses(OrderedWeights):
+    """A prior of infinitely many clusters, whose weights given a partition are masses over their sum: the third tier.
+
+    The masses of some clusters can then be had without those of the others; hyper-parameters must be numbers, as after
+    ``draw``.
+
+    Raises:
+        ValueError: from a leaf, if a hyper-parameter is out of range.
+
+    Example:
+        >>> from bnpgan.priors import PitmanYor
+        >>> isinstance(PitmanYor(1.0, 0.5), Masses)
+        True
+    """
+
+    @abstractmethod
+    def sample_masses(self, counts: Tensor) -> Tensor:
+        """A draw ``(C,)`` of the log-masses of the clusters with points; -inf where a slot is empty."""
+
+    @abstractmethod
+    def sample_new_masses(self, counts: Tensor, log_least: Tensor) -> Tensor:
+        """A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``."""
 
 
 def _placed(values: Tensor, device: torch.device) -> Tensor:

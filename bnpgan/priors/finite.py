@@ -3,20 +3,21 @@
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Geometric
 
 from bnpgan.grids import Grid, check_positive, drawn
-from bnpgan.priors.base import Family, log_gamma_sample
+from bnpgan.priors.base import OrderedWeights, log_gamma_sample
 
-NO_WEIGHT = 1e-15
-NEAR = 64  # points by which two totals may differ, to be seen from one another
+NO_WEIGHT = 1e-15  # probability of the numbers of components that are left out: less than rounding
+NEAR = 64  # points by which two totals may differ for one to be had from the other: ratios of so many do not underflow
 
 
-class Exchangeable(Family):
-    """A family whose slots are alike: any naming of the blocks is as good as any other."""
+class Exchangeable(OrderedWeights):
+    """A prior whose slots are alike: any naming of the blocks is as good as any other."""
 
     def sample_order(self, counts: Tensor) -> Tensor:
         """The slots ``(C,)`` as they are."""
@@ -58,24 +59,24 @@ class FiniteDirichlet(Exchangeable):
     def __post_init__(self) -> None:
         check_positive("concentration", self.concentration)
 
-    def _hyper(self) -> dict[str, float | Grid]:
-        return {"concentration": self.concentration}
-
-    def _log_urn(
-        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
+    def log_urn_of(
+        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: Any
     ) -> tuple[Tensor, Tensor]:
-        share = hyper[0] / capacity
+        """The log-weights of clusters, and of a new one."""
+        share = hyper.concentration / capacity
         return (sizes + share).log(), (share * (capacity - used)).log()[:, None]
 
-    def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
-        return self._log_marginal(n, hyper) + _log_namings(n)
+    def log_eppf_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """The partition, by block sizes ``(..., 1, C)``: all its namings together."""
+        return self.log_marginal_of(n, hyper) + _log_namings(n)
 
-    def _sample_log_weights(self, n: Tensor) -> Tensor:
-        (alpha,) = self._on(n.device)[0]
-        return log_gamma_sample(n + alpha / len(n)).log_softmax(0)
+    def sample_log_weights_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """Shares of Gammas given counts ``(C,)``."""
+        return log_gamma_sample(n + hyper.concentration / len(n)).log_softmax(0)
 
-    def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
-        (alpha,) = hyper
+    def log_marginal_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """A label vector, by counts ``(..., 1, C)``."""
+        alpha = hyper.concentration
         share = alpha / n.shape[-1]
         slots = (torch.lgamma(n + share) - torch.lgamma(share)).sum(-1)
         return torch.lgamma(alpha)[:, 0] - torch.lgamma(alpha[:, 0] + n.sum(-1)) + slots
@@ -117,7 +118,8 @@ class MixtureOfFiniteMixtures(Exchangeable):
         if not _second_half(self._log_p(1, torch.device("cpu"))) < NO_WEIGHT:
             raise ValueError(f"number must have a lighter tail than {self.number}: pass e.g. Geometric(0.1)")
 
-    def _hyper(self) -> dict[str, float | Grid]:
+    def hyper(self) -> dict[str, float | Grid]:
+        """The concentration: the law of the number is given."""
         return {"concentration": self.concentration}
 
     @cached_property
@@ -146,10 +148,11 @@ class MixtureOfFiniteMixtures(Exchangeable):
         terms = log_p + falling + torch.lgamma(gamma * M) - torch.lgamma(gamma * M + total)
         return terms.masked_fill(used > M, -torch.inf)
 
-    def _log_urn(
-        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
+    def log_urn_of(
+        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: Any
     ) -> tuple[Tensor, Tensor]:
-        (gamma,) = hyper
+        """The log-weights of clusters, and of a new one, for each total."""
+        gamma = hyper.concentration
         used = torch.cat([used, used[-1:] + 1])  # one after the other, as they come
         log_p = self._log_p(capacity, used.device)
         log_v = gamma.new_empty(len(gamma), len(totals), len(used))
@@ -170,13 +173,13 @@ class MixtureOfFiniteMixtures(Exchangeable):
         factor = torch.einsum("ugm,tgm->gtu", shares, (change - most).exp())
         return terms.logsumexp(-1).T[:, None] + factor.log() + most.transpose(0, 1)
 
-    def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
-        (gamma,) = hyper
-        return self._log_blocks(n, gamma, self._log_p(n.shape[-1], n.device))
+    def log_eppf_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """The partition, by block sizes ``(..., 1, C)``."""
+        return self._log_blocks(n, hyper.concentration, self._log_p(n.shape[-1], n.device))
 
-    def _sample_log_weights(self, n: Tensor) -> Tensor:
-        (gamma,) = self._on(n.device)[0]
-        used = n > 0
+    def sample_log_weights_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """The number of components, which slots have one, and shares of Gammas, given counts ``(C,)``."""
+        gamma, used = hyper.concentration, n > 0
         log_p = self._log_p(len(n), n.device)[: len(n)]
         M = 1 + drawn(self._log_v(n.sum(), used.sum(), gamma, log_p))
         # The slots in use have components, and the others join them in random order until there are M.
@@ -184,10 +187,10 @@ class MixtureOfFiniteMixtures(Exchangeable):
         log_gamma = log_gamma_sample(n + gamma)
         return log_gamma.masked_fill(rank >= M, -torch.inf).log_softmax(0)
 
-    def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
-        (gamma,) = hyper
+    def log_marginal_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """A label vector, by counts ``(..., 1, C)``: one of the namings of its partition into slots."""
         log_p = self._log_p(n.shape[-1], n.device)[: n.shape[-1]]
-        return self._log_blocks(n, gamma, log_p) - _log_namings(n)
+        return self._log_blocks(n, hyper.concentration, log_p) - _log_namings(n)
 
     def _log_blocks(self, n: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:
         v = self._log_v(n.sum(-1), (n > 0).sum(-1), gamma, log_p).logsumexp(-1)

@@ -1,15 +1,16 @@
 """The Dirichlet and Pitman-Yor processes."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from bnpgan.grids import Grid, check_positive
-from bnpgan.priors.base import Family, log_gamma_sample
+from bnpgan.priors.base import Masses, log_gamma_sample
 
 
-class TwoParameter(Family):
+class TwoParameter(Masses):
     r"""The two-parameter family :math:`PY(\alpha, d)`; the Dirichlet process is :math:`d = 0`.
 
     The next point, and a partition into blocks of sizes :math:`n_k` (with :math:`(a)_m = \Gamma(a + m) / \Gamma(a)`):
@@ -48,14 +49,14 @@ class TwoParameter(Family):
 
         Hyper-parameters must be numbers, as after ``draw``; so must they for ``sample_new_masses``.
         """
-        _, d = self._on(counts.device)[0]
+        _, d = self.values(counts.device)
         return log_gamma_sample(counts.clamp(min=1) - d).masked_fill(counts == 0, -torch.inf)
 
     def sample_new_masses(self, counts: Tensor, log_least: Tensor) -> Tensor:
         """A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``."""
-        alpha, d = self._on(counts.device)[0]
+        alpha, d = self.values(counts.device)
         time = alpha + d * (counts > 0).sum()
-        if float(self._members[0][1]) > 0:
+        if float(self._members[0].discount) > 0:
             time = d * log_gamma_sample(time / d).exp()
         rate = time / torch.lgamma(1 - d).exp()
         # Up to 1: candidates even in log s, kept with probability (s / least)^-d e^-s; beyond: e^-s, with s^(-1 - d).
@@ -91,33 +92,36 @@ class TwoParameter(Family):
         # The truncated law is that of endless sticks if its last slot is empty.
         return self.log_marginal(torch.cat([counts, counts.new_zeros(1)])) - self.log_eppf(counts)
 
-    def _hyper(self) -> dict[str, float | Grid]:
+    def hyper(self) -> dict[str, float | Grid]:
+        """Both hyper-parameters, also where the discount is no field to be given."""
         return {"concentration": self.concentration, "discount": self.discount}
 
-    def _log_urn(
-        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: list[Tensor]
+    def log_urn_of(
+        self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: Any
     ) -> tuple[Tensor, Tensor]:
+        """The log-weights of clusters, and of a new one."""
         alpha, d = hyper
         return (sizes - d).log(), (alpha + d * used).log()[:, None]
 
-    def _log_eppf(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
+    def log_eppf_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """The partition, by block sizes ``(..., 1, C)``."""
         alpha, d = hyper
         occupied, total = n > 0, n.sum(-1)
         i = torch.arange(1, n.shape[-1], dtype=n.dtype, device=n.device)
         tables = ((alpha + i * d).log() * (i < occupied.sum(-1, keepdim=True))).sum(-1)
         sizes = torch.where(occupied, torch.lgamma(n - d) - torch.lgamma(1 - d), 0.0).sum(-1)
         seats = torch.lgamma(alpha + 1)[:, 0] - torch.lgamma(alpha[:, 0] + total)
-        return torch.where(total > 0, tables + sizes + seats, 0.0)
+        return tables + sizes + seats
 
-    def _sample_log_weights(self, n: Tensor) -> Tensor:
-        alpha, d = self._on(n.device)[0]
-        a, b = (log_gamma_sample(shape) for shape in _sticks(n, alpha, d))
+    def sample_log_weights_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """The truncated sticks given counts ``(C,)``."""
+        a, b = (log_gamma_sample(shape) for shape in _sticks(n, *hyper))
         total, end = torch.logaddexp(a, b), a.new_zeros(1)
         return torch.cat([a - total, end]) + torch.cat([end, (b - total).cumsum(0)])
 
-    def _log_marginal(self, n: Tensor, hyper: list[Tensor]) -> Tensor:
-        alpha, d = hyper
-        return (_log_beta(*_sticks(n, alpha, d)) - _log_beta(*_sticks(torch.zeros_like(n), alpha, d))).sum(-1)
+    def log_marginal_of(self, n: Tensor, hyper: Any) -> Tensor:
+        """A label vector under truncated sticks, by counts ``(..., 1, C)``."""
+        return (_log_beta(*_sticks(n, *hyper)) - _log_beta(*_sticks(torch.zeros_like(n), *hyper))).sum(-1)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from bnpgan.samplers.sharded import Sharded
 from bnpgan.samplers.slice import SliceSampler
 from bnpgan.samplers.split_merge import SplitMerge
 from bnpgan.samplers.stick_breaking import StickBreaking
+from bnpgan.samplers.wrapper import Wrapper
 
 __all__ = [
     "IGMM",
@@ -30,4 +31,5 @@ __all__ = [
     "SliceSampler",
     "SplitMerge",
     "StickBreaking",
+    "Wrapper",
 ]

@@ -10,7 +10,7 @@ from bnpgan import ranks
 from bnpgan.components.base import Component
 from bnpgan.partition import check_points, in_slots
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
+from bnpgan.samplers.base import Sampler, check_state, log_prior_of_slots
 from bnpgan.samplers.kmeans import seeded_labels
 from bnpgan.waits import put_off
 
@@ -64,7 +64,7 @@ class Algorithm8(Sampler):
     max_points: int | None = None
 
     def __post_init__(self) -> None:
-        check_chain(self)
+        super().__post_init__()
         if not isinstance(self.auxiliaries, int) or self.auxiliaries < 1:
             raise ValueError(f"auxiliaries must be a whole number of at least 1, got {self.auxiliaries}: pass e.g. 3")
 

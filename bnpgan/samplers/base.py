@@ -2,8 +2,10 @@
 
 import math
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cache
 from typing import ClassVar, final
 
 import numpy as np
@@ -12,11 +14,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from bnpgan import ranks
-from bnpgan.components.base import Component, Stats
+from bnpgan.components.base import Component, Conjugate, Drawable, ExponentialFamily, Stats
 from bnpgan.diagnostics import Chains, check_run
 from bnpgan.memory import remembered
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
-from bnpgan.priors import Prior
+from bnpgan.priors import Masses, OrderedWeights, Partitions, Prior
 from bnpgan.randomness import forked
 
 __all__ = ["Clusterer", "Sampler"]
@@ -58,9 +60,11 @@ class Sampler(Clusterer):
 
     The label vector is the whole state: ``step`` draws all else anew from its exact conditional given the labels,
     learned hyper-parameters first (``draw``). A new sampler gives ``init``, ``step`` and ``log_prior``, and has the
-    fields ``prior``, ``component``, ``capacity`` and ``sweeps``.
+    fields ``prior``, ``component``, ``capacity`` and ``sweeps``. What it needs of the first two it says by their tiers;
+    parts of another kind are refused when it is made.
 
     Attributes:
+        needs: the tier of the prior, and that of the family.
         ordered: whether the labels follow truncated weights of ordered slots, ``Prior.log_marginal``, and not
             partitions, ``Prior.log_eppf``.
     """
@@ -68,7 +72,15 @@ class Sampler(Clusterer):
     prior: Prior
     component: Component
     sweeps: int
+    needs: ClassVar[tuple[type[Prior], type[Component]]] = Partitions, Drawable
     ordered: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_capacity(self.capacity)
+        if not isinstance(self.sweeps, int) or self.sweeps < 0:
+            raise ValueError(f"sweeps must be a whole number of at least 0, got {self.sweeps}: pass e.g. 50")
+        check_limits(self)
+        check_tiers(self)
 
     @abstractmethod
     def init(self, x: Tensor) -> Tensor:
@@ -200,20 +212,46 @@ def _double(x: Tensor) -> Tensor:
     return x.double()
 
 
-def check_chain(sampler: Sampler) -> None:
-    """Raise a ``ValueError`` unless there is a slot, and no number is too small."""
-    check_capacity(sampler.capacity)
-    if not isinstance(sampler.sweeps, int) or sampler.sweeps < 0:
-        raise ValueError(f"sweeps must be a whole number of at least 0, got {sampler.sweeps}: pass e.g. 50")
-    check_limits(sampler)
+def check_tiers(sampler: Sampler) -> None:
+    """Raise a ``ValueError`` unless the prior and the family are of the tiers that the sampler needs."""
+    for name, part, tier in zip(("prior", "component"), (sampler.prior, sampler.component), sampler.needs, strict=True):
+        lowest = {"prior": Partitions, "component": Drawable}[name]
+        if not isinstance(part, lowest):
+            raise ValueError(_REFUSED[lowest].format(part))
+        if not isinstance(part, tier):
+            raise ValueError(_REFUSED[tier].format(part if name == "prior" else type(part).__name__))
 
 
-def check_conjugate(component: Component) -> None:
-    """Raise a ``ValueError`` unless the predictive density of a point has a closed form."""
-    if not hasattr(component, "log_predictive"):
-        raise ValueError(
-            f"component: {type(component).__name__} has no predictive density in closed form, which this sampler "
-            "needs: use Algorithm8, StickBreaking, IGMM or SliceSampler"
+_REFUSED: dict[type, str] = {
+    Partitions: "prior must be a prior over partitions, got {}: pass e.g. DirichletProcess(1.0), or inherit from "
+    "bnpgan.priors.Partitions",
+    OrderedWeights: "prior must have weights of ordered slots, got {}: pass e.g. a DirichletProcess, or use CRPGibbs, "
+    "IGMM or Algorithm8",
+    Masses: "prior must have infinitely many clusters, got {}: pass a DirichletProcess or a PitmanYor, or use "
+    "StickBreaking",
+    Drawable: "component must be a family of components, got {}: pass e.g. NormalInverseWishart(), or inherit from "
+    "bnpgan.components.Drawable",
+    Conjugate: "component: {} has no predictive density in closed form, which this sampler needs: use Algorithm8, "
+    "StickBreaking, IGMM or SliceSampler",
+    ExponentialFamily: "component: {} has no predictive density that follows from sums of features, which this sampler "
+    "needs: use Algorithm8, StickBreaking, IGMM or SliceSampler",
+}
+
+
+@cache
+def tell_of_lost_loop(kind: type, lost: tuple[str, ...], loop: str) -> None:
+    """Warn, once, where a class of parts says anew what a compiled loop stands for; to be called by ``__post_init__``.
+
+    Args:
+        kind: the class.
+        lost: what it says anew.
+        loop: the method that gives the loop what it takes.
+    """
+    if lost:
+        warnings.warn(
+            f"{kind.__name__} says {' and '.join(lost)} anew, so points are seated by a loop in Python, and not by the "
+            f"compiled one, which would not heed it: to keep it, define {loop} in the body of {kind.__name__} too",
+            stacklevel=4,
         )
 
 

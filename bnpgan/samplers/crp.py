@@ -7,12 +7,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from bnpgan.components.base import Component, Stats
+from bnpgan.components.base import Conjugate, Stats
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.engine.inversion import invert
 from bnpgan.partition import check_labels, check_points, in_slots
-from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_conjugate, check_state, log_prior_of_slots
+from bnpgan.priors import Partitions, Prior
+from bnpgan.samplers.base import Sampler, check_state, log_prior_of_slots, tell_of_lost_loop
 
 __all__ = ["CRPGibbs", "Seating"]
 
@@ -68,15 +68,17 @@ class CRPGibbs(Sampler):
     """
 
     prior: Prior
-    component: Component
+    component: Conjugate
     capacity: int = 100
     sweeps: int = 30
     max_dim: int | None = 32
     max_points: int | None = None
+    needs = Partitions, Conjugate
 
     def __post_init__(self) -> None:
-        check_chain(self)
-        check_conjugate(self.component)
+        super().__post_init__()
+        tell_of_lost_loop(type(self.prior), self.prior.urn_lost, "log_urn_of")
+        tell_of_lost_loop(type(self.component), self.component.seating_lost, "seating")
 
     def init(self, x: Tensor) -> Tensor:
         """Seat the points ``(N, D)`` one after another, each by its conditional given those before it: ``(N,)``."""
@@ -119,7 +121,7 @@ class CRPGibbs(Sampler):
     def _sweep(self, x: Tensor, labels: Tensor) -> Tensor:
         now, points = labels.cpu().clone(), x.cpu()
         start = self._start(points, now)
-        if "seating" in vars(type(self.component)) and start.prior.has_urn:  # not of a subclass, to heed its changes
+        if self.component.has_seating and start.prior.has_urn:
             self._seat_compiled(points, now, start)
         else:
             for _ in self._seat(points, now, start):
@@ -153,14 +155,14 @@ class CRPGibbs(Sampler):
 
         prior, stats, counts, uniform = start
         N, sizes, size = len(x), torch.arange(len(x) + 1), rows_at_once(self.capacity + 1, x)
-        predictive = self.component.seating(stats, x)  # type: ignore[attr-defined]
+        predictive = self.component.seating(stats, x)
         for first in range(0, N, size):
             part = slice(first, min(first + size, N))
             # As many points have a seat while one is moved: N - 1 in a sweep, at the start as many as came before it.
             urn = prior.log_urn(sizes, sizes[N - 1 : N] if counts.any() else sizes[part], self.capacity)
             points = predictive._replace(y=predictive.y[part])
             if not seat(points, Urn(*(w.numpy() for w in urn)), uniform[part].numpy(), labels[part].numpy()):
-                raise ValueError(self.component.too_far(stats))  # type: ignore[attr-defined]
+                raise ValueError(self.component.too_far(stats))
 
 
 class _Start(NamedTuple):

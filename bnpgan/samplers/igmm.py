@@ -11,7 +11,7 @@ from bnpgan.engine.chunks import rows_at_once
 from bnpgan.engine.inversion import invert
 from bnpgan.partition import in_slots
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
+from bnpgan.samplers.base import Sampler, check_state, log_prior_of_slots, tell_of_lost_loop
 from bnpgan.samplers.starts import starting_labels
 from bnpgan.waits import put_off
 
@@ -62,7 +62,8 @@ class IGMM(Sampler):
     max_points: int | None = None
 
     def __post_init__(self) -> None:
-        check_chain(self)
+        super().__post_init__()
+        tell_of_lost_loop(type(self.prior), self.prior.urn_lost, "log_urn_of")
 
     def init(self, x: Tensor) -> Tensor:
         """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""

@@ -10,12 +10,13 @@ from torch import Tensor
 from bnpgan import ranks
 from bnpgan.partition import Partition, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, Sampler
+from bnpgan.samplers.wrapper import ClustererWrapper
 
 __all__ = ["Sharded"]
 
 
 @dataclass(frozen=True, eq=False)
-class Sharded(Clusterer):
+class Sharded(ClustererWrapper):
     r"""The clusterer ``base`` on the points of all ranks, of which each process passes its own.
 
     .. math:: \sum_{i : z_i = k} \phi(x_i) = \sum_r \; \sum_{i \in r : z_i = k} \phi(x_i)
@@ -53,26 +54,12 @@ class Sharded(Clusterer):
     base: Clusterer
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.base.by_sums:
             raise ValueError(
                 f"base must be a clusterer that sees points by sums over them, got {type(self.base).__name__}: "
                 "use StickBreaking or KMeans"
             )
-
-    @property
-    def capacity(self) -> int:  # type: ignore[override]
-        """The number of slots, that of ``base`` as all that follows."""
-        return self.base.capacity
-
-    @property
-    def max_dim(self) -> int | None:  # type: ignore[override]
-        """Features wider than this are reduced by PCA."""
-        return self.base.max_dim
-
-    @property
-    def max_points(self) -> int | None:  # type: ignore[override]
-        """The most points that the training loop gives it."""
-        return self.base.max_points
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points of all ranks.

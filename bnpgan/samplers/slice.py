@@ -2,37 +2,25 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from bnpgan import ranks
-from bnpgan.components.base import Component
+from bnpgan.components.base import Drawable
 from bnpgan.components.distributions import Components
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.engine.inversion import categorical
 from bnpgan.partition import in_slots
-from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_state, log_prior_of_slots
+from bnpgan.priors import Masses
+from bnpgan.samplers.base import Sampler, check_state, log_prior_of_slots
 from bnpgan.samplers.starts import starting_labels
 from bnpgan.waits import put_off, read
 
 __all__ = ["SliceSampler"]
 
 LOG_LEAST = math.log(1e-6)  # the lowest slice that a sweep goes on with
-
-
-class PriorOfMasses(Prior, Protocol):
-    """A prior of infinitely many clusters, whose weights given a partition are masses over their sum."""
-
-    def sample_masses(self, counts: Tensor) -> Tensor:
-        """A draw ``(C,)`` of the log-masses of the clusters with points; -inf where a slot is empty."""
-        ...
-
-    def sample_new_masses(self, counts: Tensor, log_least: Tensor) -> Tensor:
-        """A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,20 +65,13 @@ class SliceSampler(Sampler):
         Griffin and Walker, "Posterior simulation of normalized random measure mixtures", 2011 (masses, not sticks).
     """
 
-    prior: PriorOfMasses
-    component: Component
+    prior: Masses
+    component: Drawable
     capacity: int = 100
     sweeps: int = 50
     max_dim: int | None = 32
     max_points: int | None = None
-
-    def __post_init__(self) -> None:
-        check_chain(self)
-        if not hasattr(self.prior, "sample_new_masses"):
-            raise ValueError(
-                f"prior must have infinitely many clusters, got {self.prior}: pass a DirichletProcess or a PitmanYor, "
-                "or use StickBreaking"
-            )
+    needs = Masses, Drawable
 
     def init(self, x: Tensor) -> Tensor:
         """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
@@ -105,7 +86,7 @@ class SliceSampler(Sampler):
         # whatever z is the total of the masses is Gamma(alpha + N), independent of the weights.
         x, labels = check_state(x, labels, self.capacity)
         C, device, (drawn, stats) = self.capacity, x.device, self.draw(x, labels)
-        prior, counts = cast(PriorOfMasses, drawn), ranks.counts(labels, C)
+        prior, counts = cast(Masses, drawn), ranks.counts(labels, C)
         masses = prior.sample_masses(counts)
         slices = masses[labels] + torch.rand_like(x[:, 0]).log()
         least, *sizes = read(slices.min(), counts)

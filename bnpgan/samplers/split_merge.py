@@ -1,24 +1,25 @@
 """Split-merge moves in batches, exact for the law of any sampler of partitions."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from bnpgan import ranks
-from bnpgan.components.base import Component, Stats
+from bnpgan.components.base import ExponentialFamily, Stats
 from bnpgan.partition import check_points, in_slots
-from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_conjugate, check_state
+from bnpgan.priors import OrderedWeights, Partitions, Prior
+from bnpgan.samplers.base import check_state
 from bnpgan.samplers.proposals import Allocation, Pairs
+from bnpgan.samplers.wrapper import Wrapper
 from bnpgan.waits import put_off, read
 
 __all__ = ["SplitMerge"]
 
 
 @dataclass(frozen=True, eq=False)
-class SplitMerge(Sampler):
+class SplitMerge(Wrapper):
     r"""A sampler whose step is a sweep of ``base`` and four batches of split and merge moves.
 
     A batch proposes to split a cluster, or to merge two, at many places at once: pairs of points :math:`(i, j)` whose
@@ -41,8 +42,8 @@ class SplitMerge(Sampler):
             random cluster.
 
     Raises:
-        ValueError: if ``pairs`` is below 2 or the component of ``base`` is not conjugate; from methods, if points or
-            labels are not valid.
+        ValueError: if ``pairs`` is below 2 or the component of ``base`` is no exponential family; from methods, if
+            points or labels are not valid.
 
     Example:
         >>> from bnpgan import components, data, priors, samplers
@@ -58,57 +59,18 @@ class SplitMerge(Sampler):
         allocation). The batches, launches and growing blocks are this package's own.
     """
 
-    base: Sampler
     pairs: int = 40
+    needs = Partitions, ExponentialFamily
 
     def __post_init__(self) -> None:
-        check_conjugate(self.base.component)
+        super().__post_init__()
         if not isinstance(self.pairs, int) or self.pairs < 2:
             raise ValueError(f"pairs must be a whole number of at least 2, got {self.pairs}: pass e.g. 40")
-
-    @property
-    def prior(self) -> Prior:  # type: ignore[override]
-        """That of ``base``, as all that follows."""
-        return self.base.prior
-
-    @property
-    def component(self) -> Component:  # type: ignore[override]
-        """The family of components."""
-        return self.base.component
-
-    @property
-    def capacity(self) -> int:  # type: ignore[override]
-        """The number of slots."""
-        return self.base.capacity
-
-    @property
-    def sweeps(self) -> int:  # type: ignore[override]
-        """Steps that ``fit`` takes."""
-        return self.base.sweeps
-
-    @property
-    def ordered(self) -> bool:  # type: ignore[override]
-        """Whether the labels follow ordered slots."""
-        return self.base.ordered
-
-    @property
-    def max_dim(self) -> int | None:  # type: ignore[override]
-        """Features wider than this are reduced by PCA."""
-        return self.base.max_dim
-
-    @property
-    def max_points(self) -> int | None:  # type: ignore[override]
-        """The most points that the training loop gives it."""
-        return self.base.max_points
 
     def init(self, x: Tensor) -> Tensor:
         """All points ``(N,)`` in one cluster: it is easier to split a cluster than to merge dozens of tiny ones."""
         x = check_points(x)
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
-
-    def log_prior(self, labels: Tensor) -> Tensor:
-        """Log-probability ``()`` of the labels under the law of ``base``."""
-        return self.base.log_prior(labels)
 
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -140,7 +102,10 @@ class SplitMerge(Sampler):
         counts, slots = self._accept(pairs, told[:P], told[P : 2 * P], told[2 * P :].long().view(P, 2), prior)
         place = slots.flatten().to(device)[2 * pairs.pair + side]
         moved = labels.index_put((pairs.points,), torch.where(place < 0, labels[pairs.points], place))
-        return in_slots(self._reorder(pairs, labels, moved, counts, prior) if self.ordered else moved, self.capacity)
+        return in_slots(
+            self._reorder(pairs, labels, moved, counts, cast(OrderedWeights, prior)) if self.ordered else moved,
+            self.capacity,
+        )
 
     def _accept(
         self, pairs: Pairs, log_ratio: Tensor, log_u: Tensor, sizes: Tensor, prior: Prior
@@ -171,7 +136,7 @@ class SplitMerge(Sampler):
             slots[p, 0], slots[p, 1] = slot_i[p], slot_other[p] if split[p] else slot_i[p]
         return counts, slots
 
-    def _reorder(self, pairs: Pairs, labels: Tensor, moved: Tensor, counts: Tensor, prior: Prior) -> Tensor:
+    def _reorder(self, pairs: Pairs, labels: Tensor, moved: Tensor, counts: Tensor, prior: OrderedWeights) -> Tensor:
         # The moves and the draw of an order leave EPPF(z) p(order | z) invariant; the law of ``base`` differs from it
         # where slots end, and not at all while the last slot is empty: a Metropolis step.
         slots, used = prior.sample_order(counts), counts > 0
@@ -183,7 +148,7 @@ class SplitMerge(Sampler):
         return slots.to(labels.device)[moved] if float(torch.rand(()).log()) < float(log_ratio) else labels
 
 
-def _ends(prior: Prior, counts: Tensor) -> Tensor:
+def _ends(prior: OrderedWeights, counts: Tensor) -> Tensor:
     return prior.log_marginal(counts) - prior.log_eppf(counts) - prior.log_order(counts)
 
 

@@ -1,12 +1,11 @@
 """Where chains that move all points at once start: from one cluster they do not find their way."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from bnpgan import ranks
-from bnpgan.components.base import Component
+from bnpgan.components.base import Component, ExponentialFamily
+from bnpgan.components.distributions import Components, Elliptical
 from bnpgan.engine.quadratic import squared_distances
 from bnpgan.partition import check_points
 from bnpgan.priors import Prior
@@ -41,7 +40,7 @@ def starting_labels(x: Tensor, prior: Prior, component: Component, capacity: int
     """
     x = check_points(x).to(torch.float64)
     labels = seeded_labels(x, capacity)
-    if not hasattr(component, "with_sums"):
+    if not isinstance(component, ExponentialFamily):
         return labels
     some = torch.arange(len(x), device=x.device)
     if len(x) > ENOUGH * capacity:
@@ -65,7 +64,7 @@ def _likeliest(y: Tensor, component: Component, x: Tensor, labels: Tensor, capac
     return components.assign(y, log_weights)
 
 
-def _merged(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: int) -> Tensor:
+def _merged(x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamily, capacity: int) -> Tensor:
     stats, counts = component.stats(x, labels, capacity), ranks.counts(labels, capacity)
     sums, slots = stats.sums.clone(), torch.arange(capacity, device=x.device)
 
@@ -93,7 +92,7 @@ def _merged(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: i
     return slots[labels]
 
 
-def _split(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: int) -> Tensor:
+def _split(x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamily, capacity: int) -> Tensor:
     stats, found = component.stats(x, labels, capacity), labels.clone()
     counts, wide = torch.bincount(labels, minlength=capacity), _wide(x, labels, component.posterior_mean(stats))
     for _ in range(TRIES):
@@ -114,11 +113,11 @@ def _split(x: Tensor, labels: Tensor, prior: Prior, component: Any, capacity: in
     return labels if torch.equal(found, labels) else _likeliest(x, component, x, found, capacity)
 
 
-def _wide(x: Tensor, labels: Tensor, components: Any) -> list[int]:
+def _wide(x: Tensor, labels: Tensor, components: Components) -> list[int]:
     # The clusters in which the squared Mahalanobis distance has too large a mean square: D (D + 2) if the points are a
     # Gaussian's, give or take (8 D (D + 2) / n)^(1/2) (Mardia, "Measures of multivariate skewness and kurtosis with
     # applications", 1970, section 3). Less does no harm: the ends of overlapping clusters are each other's.
-    if not hasattr(components, "covariance"):
+    if not isinstance(components, Elliptical):
         return []
     D, wide = x.shape[1], []
     factors = torch.linalg.cholesky(components.covariance)

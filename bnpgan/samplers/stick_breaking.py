@@ -1,15 +1,15 @@
 """Truncated stick-breaking with blocked Gibbs sampling (Ishwaran and James 2001)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from torch import Tensor
 
 from bnpgan import ranks
-from bnpgan.components.base import Component
+from bnpgan.components.base import Drawable
 from bnpgan.partition import check_labels, in_slots
-from bnpgan.priors import Prior
-from bnpgan.samplers.base import Sampler, check_chain, check_state
+from bnpgan.priors import OrderedWeights
+from bnpgan.samplers.base import Sampler, check_state
 from bnpgan.samplers.starts import starting_labels
 from bnpgan.waits import put_off
 
@@ -49,17 +49,15 @@ class StickBreaking(Sampler):
         Ishwaran and James, "Gibbs sampling methods for stick-breaking priors", 2001, section 5.2.
     """
 
-    prior: Prior
-    component: Component
+    prior: OrderedWeights
+    component: Drawable
     capacity: int = 100
     sweeps: int = 100
     max_dim: int | None = 32
     max_points: int | None = None
+    needs = OrderedWeights, Drawable
     ordered: ClassVar[bool] = True
     by_sums: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        check_chain(self)
 
     def init(self, x: Tensor) -> Tensor:
         """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
@@ -71,7 +69,7 @@ class StickBreaking(Sampler):
         x, labels = check_state(x, labels, self.capacity)
         prior, stats = self.draw(x, labels)
         with ranks.alike(x.device):
-            log_weights = prior.sample_log_weights(stats.n.long())
+            log_weights = cast(OrderedWeights, prior).sample_log_weights(stats.n.long())
             components = self.component.posterior_sample(stats)
         return in_slots(components.draw(x, log_weights), self.capacity)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from bnpgan.grids import Grid
 from bnpgan.samplers import Sampler
 from bnpgan.testing.law import Law, clusters, hotelling, run_chains
-from bnpgan.testing.parts import Flat, pinned, rebuild
+from bnpgan.testing.parts import Flat, pinned
 from bnpgan.testing.report import Row
 
 __all__ = ["agreement", "enumeration", "geweke", "prior_only"]
@@ -31,7 +31,8 @@ def enumeration(sampler: Sampler, x: Tensor, prior: Law, level: float, length: i
 
 def prior_only(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 1) -> Row:
     """The same with the likelihood switched off: the law of the number of clusters, and all else, is the prior's."""
-    return against(prior, rebuild(sampler, component=Flat()), x, level, length, (40, 30, 12))
+    flat = replace(sampler, component=Flat())  # type: ignore[type-var]
+    return against(prior, flat, x, level, length, (40, 30, 12))
 
 
 def against(law: Law, sampler: Sampler, x: Tensor, level: float, length: int, size: tuple[int, int, int]) -> Row:
@@ -83,7 +84,7 @@ def geweke(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 
         Geweke, "Getting it right: joint distribution tests of posterior simulators", 2004.
     """
     chains, steps, fresh = 80, 6 * length, 120 * length
-    sampler = rebuild(sampler, component=pinned(sampler.component, x))
+    sampler = replace(sampler, component=pinned(sampler.component, x))  # type: ignore[type-var]
     direct = [_features(sampler, *_joint_draw(sampler, x, z)) for z in prior.sample(fresh)]
     visited = []
     for labels in prior.sample(chains):

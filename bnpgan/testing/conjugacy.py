@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from bnpgan.components import Component
+from bnpgan.components import Component, Conjugate
 from bnpgan.testing.law import hotelling
 from bnpgan.testing.oracle import members
 from bnpgan.testing.parts import pinned
@@ -24,7 +24,7 @@ def conjugacy(component: Component, x: Tensor) -> Row:
         component: the family.
         x: points ``(N, D)``, at least three.
     """
-    if not hasattr(component, "log_predictive"):
+    if not isinstance(component, Conjugate):
         return Row(note="not conjugate")
     labels, K = torch.arange(len(x), device=x.device) % 2, 3
     few, new, errors = x[:-1], x[-1], []

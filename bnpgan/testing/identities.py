@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -10,10 +11,10 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from bnpgan.priors.two_parameter import TwoParameter
 from bnpgan.samplers import Sampler
 from bnpgan.testing import oracle
 from bnpgan.testing.law import Law, log_namings
-from bnpgan.testing.parts import rebuild
 from bnpgan.testing.report import Row
 
 __all__ = ["learned_values", "stated_law", "truncation"]
@@ -125,12 +126,12 @@ def truncation(sampler: Sampler) -> Row:
         of the data, which holds all the more for what is summed here).
     """
     prior = sampler.prior
-    if not (sampler.ordered and hasattr(prior, "discount")):
+    if not (sampler.ordered and isinstance(prior, TwoParameter)):
         return Row(note="no truncated sticks")
     shares, told = [], ""
     for C in (2, 4, 8):
         truncated: dict[tuple[int, ...], float] = {}
-        short = rebuild(sampler, capacity=C)
+        short = replace(sampler, capacity=C)  # type: ignore[type-var]
         for z in oracle.label_vectors(3, C):
             block = tuple(z.index(k) for k in z)
             truncated[block] = truncated.get(block, 0.0) + float(short.log_prior(torch.tensor(z)).exp())

@@ -1,26 +1,17 @@
 """Samplers with other parts: a family that says nothing of the points, one that does not follow them."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from bnpgan.components import Component, Components
-from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
-from bnpgan.samplers import Sampler
+from bnpgan.components.base import ExponentialFamily, FamilyStats
 
-__all__ = ["Flat", "pinned", "rebuild"]
+__all__ = ["Flat", "pinned"]
 
-S = TypeVar("S", bound=Sampler)
 C = TypeVar("C", bound=Component)
-
-
-class Shape(NamedTuple):
-    """All that there is to know: how many dimensions the points have."""
-
-    mean: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,25 +43,21 @@ class Flat(ExponentialFamily):
         (tensor([2., 1., 0., 0.]), tensor([0., 0., 0., 0.]))
     """
 
-    def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
-        """The one member there is, and its log-weight."""
-        return Members([Shape(x.new_zeros(x.shape[1]))], x.device), x.new_zeros(1)
+    def hyper(self, x: Tensor) -> dict[str, Any]:
+        """All that there is to know: how many dimensions the points have."""
+        return {"mean": x.new_zeros(x.shape[1])}
 
     def fixed(self, stats: FamilyStats) -> "Flat":
         """This family: nothing is learned."""
         return self
 
-    def add_(self, stats: FamilyStats, k: int, x: Tensor, sign: int = 1) -> None:
-        """Count the point in slot ``k``."""
-        stats.n[k] += sign
+    def phi(self, x: Tensor, hyper: Any) -> Tensor:
+        """Ones ``(N, 1)``."""
+        return torch.ones_like(x[:, :1])
 
-    def log_marginal(self, stats: FamilyStats) -> Tensor:
-        """Zeros ``(K,)``."""
-        return torch.zeros_like(stats.n)
-
-    def log_predictive(self, stats: FamilyStats, x: Tensor) -> Tensor:
-        """Zeros ``(..., K)``."""
-        return stats.n.new_zeros(*x.shape[:-1], len(stats.n))
+    def log_normaliser(self, sums: Tensor, hyper: Any) -> Tensor:
+        """Zeros ``(...)``."""
+        return torch.zeros_like(sums[..., 0])
 
     def natural(self, stats: FamilyStats) -> Tensor:
         """Zeros ``(K, 1)``."""
@@ -83,30 +70,6 @@ class Flat(ExponentialFamily):
     def posterior_sample(self, stats: FamilyStats) -> FlatComponents:
         """``K`` flat components."""
         return self.posterior_mean(stats)
-
-    def _features(self, x: Tensor, prior: Shape) -> Iterator[Tensor]:
-        yield torch.ones_like(x[:, :1])
-
-    def _log_marginals(self, members: Members, sums: Tensor) -> Tensor:
-        return sums.new_zeros(len(members), len(sums))
-
-    def _choose(self, members: Members, log_posterior: Tensor, sums: Tensor, g: Tensor | None) -> FamilyStats:
-        return FamilyStats(sums[:, 0].clone(), members.at(g), members, log_posterior, sums)
-
-
-def rebuild(sampler: S, **parts: Any) -> S:
-    """The sampler with other parts, and so the samplers that it is made of.
-
-    Example:
-        >>> from bnpgan.components import NormalInverseWishart
-        >>> from bnpgan.priors import DirichletProcess
-        >>> from bnpgan.samplers import CRPGibbs
-        >>> rebuild(CRPGibbs(DirichletProcess(1.0), NormalInverseWishart()), component=Flat()).component
-        Flat()
-    """
-    held = {field.name: getattr(sampler, field.name) for field in fields(sampler) if field.init}  # type: ignore[arg-type]
-    inner = {name: rebuild(value, **parts) for name, value in held.items() if isinstance(value, Sampler)}
-    return replace(sampler, **inner, **{name: part for name, part in parts.items() if name in held})  # type: ignore[type-var]
 
 
 def pinned(family: C, x: Tensor, learned: bool = False) -> C:
