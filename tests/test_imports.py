@@ -1,6 +1,7 @@
 """Imports point one way."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,64 @@ def test_samplers_take_priors_and_families_as_arguments():
             }
             pyro = {"Description", "described", "numbers_like"}  # these take a user's function as an argument
             assert part != "components" or name in interfaces | pyro, path
+
+
+def at_import(node):
+    """The import statements that run with a module: none in functions, none for type checkers only."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        elif isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            yield from (each for other in child.orelse for each in at_import(ast.Module([other], [])))
+        elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from at_import(child)
+
+
+def graph(sources):
+    """For each module, by its full name, those of ``sources`` that have to be imported before it is."""
+
+    def around(name):
+        parts = name.split(".")
+        return {".".join(parts[:n]) for n in range(1, len(parts) + 1)}
+
+    edges = {}
+    for name, source in sources.items():
+        wanted = set()
+        for node in at_import(ast.parse(source)):
+            for alias in node.names:
+                whole = alias.name if isinstance(node, ast.Import) else f"{node.module}.{alias.name}"
+                found = whole if whole in sources else getattr(node, "module", whole)
+                # The packages around it run first; those around the importing module run already.
+                wanted |= {found} | around(found) - around(name)
+        edges[name] = wanted & set(sources)
+    return edges
+
+
+def test_no_import_circle():
+    names = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in MODULES]
+    texts = [path.read_text() for path in MODULES]
+    edges = graph(dict(zip([name.removesuffix(".__init__") for name in names], texts, strict=True)))
+    assert "bnpgan.components.base" in edges["bnpgan.samplers.crp"] and "bnpgan.priors" in edges["bnpgan.samplers.crp"]
+    TopologicalSorter(edges).prepare()
+
+
+@pytest.mark.parametrize(
+    ("lines", "circle"),
+    [
+        ("import p.a", True),
+        ("from p import a", True),
+        ("class B:\n    from p.a import x", True),
+        ("from q import y", True),  # by way of q, whose package imports p.a
+        ("from p import x", True),  # the package itself, which imports b
+        ("def f():\n    from p import a", False),
+        ("if TYPE_CHECKING:\n    from p import a", False),
+    ],
+)
+def test_an_import_circle_is_found(lines, circle):
+    edges = graph({"p": "from p.b import x", "p.a": "from p.b import x", "p.b": lines, "q": "import p.a", "q.c": ""})
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError:
+        assert circle
+    else:
+        assert not circle

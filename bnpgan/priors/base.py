@@ -103,7 +103,7 @@ class Partitions(ABC):
     def log_predictive(self, counts: Tensor) -> Tensor:
         """Log-probability ``(C,)`` of each slot for the next point; empty slots share that of a new cluster."""
         empty, share = counts == 0, (counts == 0).sum().log()
-        if type(self).log_urn_of is Partitions.log_urn_of:
+        if type(self).log_urn_of is Partitions.log_urn_of or {"log_eppf_of", "log_eppf"} & {*self.urn_lost}:
             each = self.log_eppf(counts + torch.eye(len(counts), dtype=counts.dtype, device=counts.device))
             return each - self.log_eppf(counts) - torch.where(empty, share, 0.0)
         n, used = counts.to(torch.float64), (counts > 0).sum()
@@ -116,13 +116,13 @@ class Partitions(ABC):
 
     @property
     def has_urn(self) -> bool:
-        """Whether ``log_predictive`` is made of ``log_urn``; if not, loops over points are slow."""
+        """Whether ``log_urn`` gives what ``log_predictive`` is made of; if not, loops over points are slow."""
         return type(self).log_urn_of is not Partitions.log_urn_of and not self.urn_lost
 
     @property
     def urn_lost(self) -> tuple[str, ...]:
-        """``log_predictive``, if a subclass says it anew and not by ``log_urn_of``."""
-        return said_anew(self, Partitions, "log_urn_of", "log_predictive")
+        """Which methods a subclass says anew, the law or the predictive, without ``log_urn_of``, which must agree."""
+        return said_anew(self, Partitions, "log_urn_of", "log_eppf_of", "log_eppf", "log_predictive")
 
     def log_urn(self, sizes: Tensor, totals: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
         """What the predictive is made of, for loops over points; hyper-parameters must be numbers, as after ``draw``.

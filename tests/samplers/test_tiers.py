@@ -77,6 +77,29 @@ def test_a_subclass_that_loses_a_compiled_loop_is_told_once():
         IGMM(Halved(1.0, 0.5), NIW)
 
 
+class Sociable(DirichletProcess):
+    """It says its law anew, half its concentration, and keeps the urn of the whole."""
+
+    def log_eppf_of(self, n, hyper):
+        return super().log_eppf_of(n, hyper._replace(concentration=hyper.concentration / 2))
+
+
+class SociableUrn(Sociable):
+    """It says the urn of that law too."""
+
+    def log_urn_of(self, sizes, totals, used, capacity, hyper):
+        return super().log_urn_of(sizes, totals, used, capacity, hyper._replace(concentration=hyper.concentration / 2))
+
+
+def test_the_predictive_follows_a_law_said_anew_and_not_the_urn_of_the_old_one():
+    counts = torch.tensor([3, 0, 1, 0])
+    for prior in (Sociable(2.0), SociableUrn(2.0)):
+        torch.testing.assert_close(prior.log_predictive(counts), DP.log_predictive(counts))
+    assert not Sociable(2.0).has_urn and SociableUrn(2.0).has_urn
+    with pytest.warns(UserWarning, match="Sociable says log_eppf_of anew"):
+        CRPGibbs(Sociable(2.0), NIW)
+
+
 def test_a_law_of_partitions_is_enough_for_restaurants():
     x = torch.randn(12, 2, dtype=torch.float64)
     for counts in (torch.tensor([3, 0, 1, 0]), torch.tensor([0, 0])):
