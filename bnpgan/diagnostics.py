@@ -1,4 +1,4 @@
-r"""Chains of label vectors: traces, how well they mixed, and what they say of the partition.
+r"""Chains of label vectors: traces, how well the chains mixed, and point estimates of the partition.
 
 ``Sampler.chain`` makes a :class:`Chains`. All its methods but ``summary`` pool the draws of all seeds, and none depends
 on how the slots are numbered.
@@ -18,13 +18,13 @@ from torch.nn.functional import one_hot
 __all__ = ["Chains"]
 
 MAX_POINTS = 10_000
-"""An N x N matrix is refused above so many points: 400 MB."""
+"""Points above which an N x N matrix is refused: in single precision it takes 400 MB."""
 
 MAX_CANDIDATES = 500
-"""A point estimate is sought among the partitions of at most so many draws."""
+"""Draws among which a point estimate is sought: time grows with their number times that of all draws."""
 
 CHUNK = 10_000_000
-"""So many numbers are worked on at a time."""
+"""Numbers that are computed at a time, 80 MB in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +32,8 @@ class Chains:
     r"""Draws of several independent chains.
 
     Args:
-        labels: ``(S, n, N)`` int64, ``n`` kept label vectors from each of ``S`` seeds; ``labels[s]`` are the frames of
-            an animation. They take 8 bytes a label, 320 MB for 4 chains of 1,000 draws of 10,000 points: raise ``thin``
+        labels: ``(S, n, N)`` int64, ``n`` label vectors from each of ``S`` seeds; ``labels[s]`` are the frames of an
+            animation. They take 8 bytes a label, 320 MB for 4 chains of 1,000 draws of 10,000 points: raise ``thin``
             where that is too much.
         trace: quantities by name, ``(S, n)`` each: ``clusters``, ``log_joint`` and every learned hyper-parameter.
         seeds: the seed of each chain.
@@ -58,13 +58,13 @@ class Chains:
     def summary(self) -> Any:
         r"""Mean, standard deviation, R-hat and effective sample sizes of each traced quantity, by arviz.
 
-        R-hat compares the spread between chains, each cut in two, with that within: above 1.01 they have not mixed. The
-        effective sample size says how many independent draws would tell as much of the centre (``ess_bulk``) and of the
-        tails (``ess_tail``). Of a quantity that never varied neither can be told: they are NaN.
+        R-hat compares the spread between chains, each cut in two, with the spread within them: above 1.01 they have not
+        mixed. The effective sample size is the number of independent draws that would estimate the centre
+        (``ess_bulk``) or the tails (``ess_tail``) as well. Both are NaN for a quantity that never varied.
 
         Returns:
             A pandas data frame: a row for each quantity; columns ``mean``, ``sd``, ``r_hat``, ``ess_bulk``,
-            ``ess_tail``. R-hat is NaN where there is but one seed, all three where there are fewer than four draws.
+            ``ess_tail``. R-hat is NaN where there is only one seed, all three where there are fewer than four draws.
 
         Raises:
             ModuleNotFoundError: if arviz is missing.
@@ -139,9 +139,9 @@ class Chains:
             \sum_k n_{k \cdot}^2 + \sum_l n_{\cdot l}^2 - 2 \sum_{k,l} n_{kl}^2
 
         The same partition is the nearest to the co-clustering matrix by least squares. Small clusters weigh little in
-        this loss, and estimates tend to have some too many.
+        this loss, so that estimates tend to have a few clusters too many.
 
-        The expectation is exact over all kept draws; the candidates are the partitions of at most 500 of them, evenly
+        The expectation is exact over all draws; the candidates are the partitions of at most 500 of them, evenly
         spaced. Clusters are numbered by first appearance.
 
         References:
@@ -204,7 +204,9 @@ def _distinct(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 def _arviz() -> Any:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # a daily notice on arviz 1, which the extra leaves out
+        warnings.simplefilter(
+            "ignore", FutureWarning
+        )  # arviz announces its version 1 daily; the extra asks for an older one
         try:
             import arviz
         except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
 r"""Grids of values: how a hyper-parameter is learned.
 
-A grid is a discrete law, so that the conditional of a hyper-parameter given the labels is a handful of numbers: it is
-drawn exactly, whatever the prior or the family of components.
+A grid is a discrete law. The conditional of a hyper-parameter given the labels is then a handful of probabilities, and
+is drawn exactly, whatever the prior or the family of components.
 """
 
 from collections import namedtuple
@@ -75,7 +75,8 @@ class Grid:
     def gamma(cls, shape: float = 1.0, rate: float = 1.0, points: int = 25) -> Self:
         r"""A Gamma law, :math:`p(a) \propto a^{shape - 1} e^{-rate \, a}`, at ``points`` values.
 
-        The values are even in the logarithm, between the quantiles .001 and .999; each has the mass nearest to it.
+        The values are evenly spaced in the logarithm, between the quantiles .001 and .999; each has the mass of the law
+        that lies nearest to it.
 
         Example:
             >>> grid = Grid.gamma(shape=2.0, rate=4.0)
@@ -125,7 +126,7 @@ def joint(*grids: "float | Grid") -> tuple[list[Tensor], Tensor]:
 
 
 def record(values: dict[str, Any]) -> Any:
-    """Hyper-parameters as a named tuple, which is read by name or in order."""
+    """Hyper-parameters as a named tuple: they can be read by name or unpacked in order."""
     return _kind(tuple(values))(**values)
 
 
@@ -135,9 +136,9 @@ def _kind(names: tuple[str, ...]) -> type:
 
 
 def drawn(log_p: Tensor) -> Tensor:
-    """A number ``()`` drawn by unnormalised log-probabilities ``(G,)``: that of ``torch.multinomial``, unchecked.
+    """An index ``()`` drawn by log-weights ``(G,)``, the one that ``torch.multinomial`` draws.
 
-    On a GPU the host would wait for the checks.
+    The checks of ``torch.multinomial``, for which the host would wait on a GPU, are left out.
     """
     p = log_p.softmax(0)
     return (p / torch.empty_like(p).exponential_()).argmax()
@@ -157,5 +158,5 @@ def check_positive(name: str, value: "float | Grid") -> None:
 
 def _several(points: int) -> int:
     if points < 2:
-        raise ValueError(f"points must be at least 2, got {points}: pass a number where there is but one value")
+        raise ValueError(f"points must be at least 2, got {points}: pass the number itself where there is one value")
     return points

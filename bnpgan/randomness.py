@@ -1,4 +1,4 @@
-"""Torch's generators: which of them a draw uses, how they are started, and how they are left as they were.
+"""Torch's random generators: which of them a draw uses, how they are seeded, saved and restored.
 
 A draw on the CPU uses the CPU's generator. A draw on a CUDA device uses that device's, and may use the CPU's as well.
 """
@@ -33,12 +33,12 @@ def restore(device: torch.device, saved: Sequence[Tensor]) -> None:
 
 
 def seed(device: torch.device, number: int) -> None:
-    """Start these generators, and no others, as ``torch.manual_seed`` does."""
+    """Seed these generators as ``torch.manual_seed`` does, and no others."""
     restore(device, [torch.Generator(part).manual_seed(number).get_state() for part in generators(device)])
 
 
 def upcoming(device: torch.device) -> Tensor:
-    """The whole number ``(1,)`` in [0, 2^62) that would be drawn next on a device; it is not taken."""
+    """The whole number ``(1,)`` in [0, 2^62) that the next draw on a device would give; the stream stays as it is."""
     ahead = torch.Generator(generators(device)[-1])
     ahead.set_state(states(device)[-1])
     return torch.randint(2**62, (1,), generator=ahead, device=device)
@@ -46,7 +46,7 @@ def upcoming(device: torch.device) -> Tensor:
 
 @contextmanager
 def forked(device: torch.device, number: int | None = None) -> Iterator[None]:
-    """Draws inside leave the generators as they were; with a ``number`` they start from that seed."""
+    """Restore the generators at the end; with a ``number``, draws inside start from that seed."""
     before = states(device)
     try:
         if number is not None:
@@ -58,6 +58,6 @@ def forked(device: torch.device, number: int | None = None) -> Iterator[None]:
 
 @contextmanager
 def own_randomness(like: Tensor, *key: int) -> Iterator[None]:
-    """Whatever is drawn inside, on the device of ``like``, follows the key and leaves the stream outside as it was."""
+    """Draws inside, on the device of ``like``, follow from the key alone; the stream outside stays as it was."""
     with forked(like.device, int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)):
         yield

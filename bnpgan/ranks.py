@@ -1,7 +1,7 @@
 """Sums over points that are spread over the ranks of ``torch.distributed``.
 
-A rank holds some of the points. Inside ``together`` the functions here exchange a tensor with the other ranks; outside,
-where one process holds all points, they give what they are given. All ranks must call them in the same order.
+Each rank holds some of the points. Inside ``together`` the functions here combine the tensors of all ranks; outside,
+where one process holds all points, they return their argument. All ranks must call them in the same order.
 """
 
 from collections.abc import Iterator
@@ -27,16 +27,16 @@ def rank() -> int:
 
 
 def scope() -> object | None:
-    """An object for each time that ``together`` is entered, ``None`` outside."""
+    """An object that is new each time ``together`` is entered, ``None`` outside."""
     return _SCOPE.get()
 
 
 @contextmanager
 def together(device: torch.device) -> Iterator[None]:
-    """Inside, points are those of all ranks, and each rank draws from a stream of its own.
+    """Inside, sums are over the points of all ranks, and each rank draws from a stream of its own.
 
-    The first rank draws from torch's ambient generator, which alone decides all streams. Those of the other ranks start
-    from the number that it is about to draw plus their rank; their ambient generators are left as they were.
+    The first rank draws from torch's ambient generator, and all other streams follow from it: each is seeded with the
+    number that this generator would draw next, plus the rank. The other ranks' own generators are restored at the end.
     """
     token = _SCOPE.set(object())
     try:
@@ -51,7 +51,7 @@ def together(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def alike(device: torch.device) -> Iterator[None]:
-    """Inside, all ranks draw what the first rank does."""
+    """Inside, all ranks draw the same numbers: those of the first rank's generators."""
     if not _SCOPE.get():
         yield
         return
@@ -91,12 +91,12 @@ def all_gather(t: Tensor) -> Tensor:
 
 
 def number(x: Tensor) -> Tensor:
-    """How many rows ``x`` has on all ranks, ``()``."""
-    return all_sum(torch.full((), len(x), device=x.device))  # unlike torch.tensor this copies nothing to the device
+    """The number of rows of ``x`` on all ranks together, ``()``."""
+    return all_sum(torch.full((), len(x), device=x.device))  # torch.tensor would copy from the host
 
 
 def lengths(x: Tensor) -> list[int]:
-    """How many rows ``x`` has on each rank."""
+    """The number of rows of ``x`` on each rank."""
     return all_gather(torch.full((), len(x), device=x.device)).tolist() if _SCOPE.get() else [len(x)]
 
 
@@ -106,7 +106,7 @@ def mean(x: Tensor) -> Tensor:
 
 
 def counts(labels: Tensor, capacity: int) -> Tensor:
-    """How many points of all ranks have each label, ``(K,)``."""
+    """The number of points with each label ``(K,)``, on all ranks."""
     if labels.device.type == "cpu":
         return all_sum(torch.bincount(labels, minlength=capacity))
     # torch.bincount would wait for the device, to learn how long the result is.
@@ -114,10 +114,10 @@ def counts(labels: Tensor, capacity: int) -> Tensor:
 
 
 def add_up_(sums: Tensor, labels: Tensor, rows: Tensor) -> None:
-    """Add the rows ``(n, F)`` of each label, here, to its sum ``(K, F)``, in place."""
+    """Add the rows ``(n, F)`` of this rank to the sums ``(K, F)`` of their labels, in place."""
     if rows.device.type == "cpu":
         sums.index_add_(0, labels, rows)
-    else:  # where rows of one label would queue to be added; a product is fast, and adds in the same order each time
+    else:  # index_add_ is slow where many rows have one label, and adds in any order; a product has one order
         sums.addmm_((labels == torch.arange(len(sums), device=rows.device)[:, None]).to(rows.dtype), rows)
 
 
@@ -128,5 +128,5 @@ def _reduced(t: Tensor, operation: "distributed.ReduceOp.RedOpType") -> Tensor:
 
 
 def _others_forked(device: torch.device) -> AbstractContextManager[None]:
-    # The first rank goes on with its generators, the others get theirs back.
+    # The generators of the first rank go on; those of the others are restored.
     return randomness.forked(device) if rank() else nullcontext()

@@ -1,7 +1,7 @@
-"""When the host waits for a device: numbers are read together, and checks wait until something is read anyway.
+"""How often the host waits for a GPU: numbers are read together, and checks are put off until something is read.
 
-A GPU works behind the host. Each number that the host reads stops it until all that was asked for is done, so a sweep
-reads as seldom as it can. On a CPU there is nothing to wait for: checks are made at once.
+The host launches work on a GPU and goes on. Each number that it reads makes it wait until all work launched so far is
+done, so a sweep reads as seldom as it can. On a CPU there is nothing to wait for, and checks are made at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ _PENDING: ContextVar[list[tuple[Tensor, Callable[[], str]]] | None] = ContextVar
 
 
 def check(failed: Tensor, message: Callable[[], str]) -> None:
-    """Raise a ``ValueError`` if ``failed`` ``()`` is true: now, or inside ``put_off`` when a number is read next."""
+    """Raise a ``ValueError`` if ``failed`` ``()`` is true: at once, or in ``put_off`` at the next ``read``."""
     pending = _PENDING.get()
     if pending is not None and failed.device.type != "cpu":
         pending.append((failed, message))
@@ -24,7 +24,7 @@ def check(failed: Tensor, message: Callable[[], str]) -> None:
 
 
 def read(*numbers: Tensor) -> list[float]:
-    """The values of tensors ``(...)``, one after another, and all checks that were put off, in one copy to the host."""
+    """The values of tensors ``(...)`` in one list, by one copy to the host; checks that were put off are made too."""
     pending = _PENDING.get() or []
     flags, messages = [failed for failed, _ in pending], [message for _, message in pending]
     pending.clear()
@@ -37,7 +37,7 @@ def read(*numbers: Tensor) -> list[float]:
 
 @contextmanager
 def put_off() -> Iterator[None]:
-    """Inside, checks of what is on a GPU wait for the next ``read``, or for the end."""
+    """Inside, checks of tensors on a GPU are put off until the next ``read``, or the end."""
     token = _PENDING.set([])
     try:
         yield

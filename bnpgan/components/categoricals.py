@@ -14,7 +14,7 @@ from bnpgan.waits import check
 class Categoricals(Components):
     r"""Rows of ``D`` independent values, whole numbers 0 to V - 1: :math:`p(x) = \prod_d \theta_{k, d, x_d}`.
 
-    It holds logs, for draws of a Dirichlet under a small concentration are below the smallest number.
+    It holds logs: probabilities drawn under a small concentration can be below the smallest positive number.
 
     Args:
         log_probabilities: :math:`\log \theta` ``(K, D, V)``, finite; probabilities sum to 1 over the last axis.
@@ -57,7 +57,7 @@ class Categoricals(Components):
 
 
 def positions(x: Tensor, categories: int) -> Tensor:
-    """Where the values ``(..., D)`` stand among all ``D V`` values of all columns."""
+    """The index of each value ``(..., D)`` among the ``D V`` values of all columns: :math:`d V + x_d`."""
     index = x.long()
 
     def no_categories() -> str:
@@ -67,11 +67,11 @@ def positions(x: Tensor, categories: int) -> Tensor:
         )
 
     check(~((index == x) & (index >= 0) & (index < categories)).all(), no_categories)
-    # Where the check is put off, what is no category must not lead out of bounds.
+    # Where the check is put off, a value that is no category must not index out of bounds.
     return index.clamp(0, categories - 1) + categories * torch.arange(x.shape[-1], device=x.device)
 
 
 def one_hot(x: Tensor, categories: int) -> Tensor:
-    """Whether column d of points ``(N, D)`` holds v, ``(N, D V)``, float64."""
+    """1 where column d of a point ``(N, D)`` holds v, else 0: ``(N, D V)``, float64."""
     phi = torch.zeros(len(x), x.shape[1] * categories, dtype=torch.float64, device=x.device)
     return phi.scatter_(1, positions(x, categories), 1.0)

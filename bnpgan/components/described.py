@@ -17,17 +17,18 @@ Description = Callable[[Tensor, Tensor], Distribution]
 
 
 def described(component: Description) -> Callable[..., Components]:
-    """The class of components that ``component`` describes; files know it by its name, ``Pyro[...]``."""
+    """A class of components for what ``component`` describes; saved files name it, as ``Pyro[...]``."""
     name = getattr(component, "__qualname__", type(component).__qualname__)
-    # Tensors cannot hold the function, so the class does; files look among the direct subclasses of Components.
+    # A file of tensors cannot hold the function, so the class does: to load one, ``files`` looks for the name among
+    # the direct subclasses of Components.
     return type(f"Pyro[{name}]", (_Described, Components), {"component": staticmethod(component)})
 
 
 class _Described:
-    """The function of the class, at given values of what it samples.
+    """The distribution that the function of the class returns, at given values of what it samples.
 
-    ``latent.*`` are these values, ``data.mean`` and ``data.std`` what the function is given; ``mean`` and
-    ``covariance`` are the moments of the points in each slot, for a heavy-tailed cluster may have none of its own.
+    ``latent.*`` are these values; ``data.mean`` and ``data.std`` are the arguments of the function. ``mean`` and
+    ``covariance`` are the moments of the points in each slot, for a heavy-tailed distribution may have none.
     """
 
     component: Description
@@ -62,7 +63,7 @@ def numbers_like(x: Tensor) -> Iterator[None]:
     before = torch.get_default_dtype()
     torch.set_default_dtype(x.dtype)
     try:
-        with x.device if x.device.type != "cpu" else nullcontext():  # as a context a device costs time
+        with x.device if x.device.type != "cpu" else nullcontext():  # entering a device as a context costs time
             yield
     finally:
         torch.set_default_dtype(before)

@@ -67,7 +67,7 @@ class DirichletCategorical(ExponentialFamily):
         return {"concentration": self.concentration, "categories": V}
 
     def phi(self, x: Tensor, hyper: Any) -> Tensor:
-        """The features 1, and whether column d holds v, ``(N, 1 + D V)``."""
+        """The features ``(N, 1 + D V)``: 1, and 1 or 0 by whether column d holds v."""
         chosen = one_hot(x, hyper.categories)
         return torch.cat([chosen.new_ones(len(x), 1), chosen], 1)
 
@@ -110,7 +110,7 @@ class DirichletCategorical(ExponentialFamily):
     def posterior_sample(self, stats: DirichletCategoricalStats) -> Categoricals:
         r"""Categoricals at a draw :math:`\theta_d \sim Dir(\alpha + c_d)`."""
         alpha = _posterior(stats)
-        # Shares of Gammas, and G(a) = G(a + 1) U^(1/a): a plain draw underflows to 0 for a small concentration.
+        # Normalised Gammas, by G(a) = G(a + 1) U^(1/a): a plain draw underflows to 0 for a small concentration.
         gamma = Gamma(alpha + 1, torch.ones_like(alpha), validate_args=False).sample()
         return Categoricals((gamma.log() - torch.empty_like(alpha).exponential_() / alpha).log_softmax(-1))
 

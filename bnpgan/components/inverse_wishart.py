@@ -29,12 +29,12 @@ def inverse_wishart_factor(nu: Tensor, psi: Tensor) -> Tensor:
 
 
 def chi_squared(degrees: Tensor) -> Tensor:
-    """A draw from each chi-squared law; torch's own makes the host wait for a GPU."""
+    """A draw from each chi-squared law, without the validation of torch, for which the host would wait on a GPU."""
     return Gamma(0.5 * degrees, torch.full_like(degrees, 0.5), validate_args=False).sample()
 
 
 def log_ratio(prior: Hyperparameters, n: Tensor) -> Tensor:
-    r""":math:`a(n)` ``(...)`` of the log predictive after n points, see ``NormalInverseWishart.log_predictive``."""
+    r"""The constant :math:`a(n)` ``(...)`` of the log predictive, see ``NormalInverseWishart.log_predictive``."""
     D, kappa, nu = len(prior.mean), prior.kappa + n, prior.nu + n
     gammas = torch.lgamma((nu + 1) / 2) - torch.lgamma((nu + 1 - D) / 2)
     kappas = 0.5 * (nu + 1 - D) * (kappa + 1).log() - 0.5 * (nu - D) * kappa.log()
@@ -42,9 +42,9 @@ def log_ratio(prior: Hyperparameters, n: Tensor) -> Tensor:
 
 
 def log_marginal(members: Members, n: Tensor, log_det: Tensor) -> Tensor:
-    """Log marginal likelihoods ``(G, K)`` of n points ``(K,)``, whose matrices have the log-determinants ``(G, K)``.
+    """Log marginal likelihoods ``(G, K)`` of slots with n points ``(K,)`` and log-determinants ``(G, K)``.
 
-    The members differ in their scale alone.
+    The members differ only in their scale.
     """
     prior, zero = members[0], n.new_zeros(1)
     _, start = _of_empty_slots(members, prior.scale)
@@ -66,13 +66,13 @@ def _log_det(scale: Tensor) -> Tensor:
 
 @remembered
 def _of_empty_slots(members: Members, scale: Tensor) -> tuple[Tensor, Tensor]:
-    # Of each of the members: the matrix, and its log-determinant, which is that of the scale and of kappa.
+    # For each member the matrix of an empty slot and its log-determinant, log kappa + log |scale|.
     log_dets = torch.cat([_log_det(member.scale) for member in members])
     return torch.stack([prior_matrix(member) for member in members]), math.log(members[0].kappa) + log_dets
 
 
 def log_dets(sums: Tensor, members: Members) -> Tensor:
-    """Log-determinants ``(G, K)`` of the sums ``(K, D + 1, D + 1)`` of slots plus the matrix of each of the members."""
+    """Log-determinants ``(G, K)`` of the sums ``(K, D + 1, D + 1)`` plus the matrix of an empty slot, by member."""
     empty, _ = _of_empty_slots(members, members[0].scale)
     if sums.device.type != "cpu":
         return 2 * factors(sums + empty[:, None], members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
@@ -85,18 +85,18 @@ def log_dets(sums: Tensor, members: Members) -> Tensor:
 
 
 def factors(matrix: Tensor, prior: Hyperparameters) -> Tensor:
-    """Cholesky factors ``(..., D + 1, D + 1)``; a ``ValueError`` says where a matrix has lost its digits."""
+    """Cholesky factors ``(..., D + 1, D + 1)``; where rounding has ruined a matrix, a ``ValueError`` says why."""
     return cholesky(matrix, lambda: too_far(prior))
 
 
 def too_far(prior: Hyperparameters) -> str:
-    """What is wrong where the sums of a slot have lost their digits."""
+    """What is wrong where rounding has ruined the sums of a slot."""
     scale = float(prior.scale[0, 0])
     return f"x holds points too far from the others for a scale like {scale:g}: drop the outliers or pass a larger one"
 
 
 def normaliser(prior: Hyperparameters, n: Tensor, log_det: Tensor) -> Tensor:
-    r"""The log normaliser ``(...)`` after n points, less what cancels in ratios.
+    r"""The log normaliser ``(...)`` after n points, without what cancels in ratios.
 
     It uses :math:`\log |\Psi_n| = \log |\tilde\Psi_n| - \log \kappa_n`.
     """

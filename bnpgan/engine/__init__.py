@@ -1,4 +1,4 @@
-"""What runs below the families: pieces of points, products, draws of slots, decompositions, compiled loops.
+"""What families and samplers compute with: pieces of points, products, draws of slots, decompositions, compiled loops.
 
 Nothing here knows a family of components, a prior or a sampler: it works on points, features, weights and labels.
 """

@@ -1,17 +1,20 @@
-"""How loops that no tensor operation can express are compiled, by numba at their first call; inversion inside them."""
+"""How numba compiles loops that no tensor operation can express, at their first call; inversion for these loops."""
 
 from typing import Any
 
 from numba import njit
 
-NEGLIGIBLE = 45.0  # nats: a weight e^-45 of the largest is less than rounding
+NEGLIGIBLE = 45.0  # nats below the largest log-weight: e^-45 = 3e-20 is less than the rounding of a sum of weights
 compiled: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp"})
 compiled_finite: Any = njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "arcp", "nnan", "nsz"})
 
 
 @compiled_finite
 def invert(weights, uniform):
-    """The slot of weights ``(K,)`` by a number in [0, 1), see ``inversion``; the sums before it, with it, of all."""
+    """Draw a slot by weights ``(K,)`` and a number in [0, 1), see ``inversion``.
+
+    Returns the slot, the sum of the weights before it, the sum up to and with it, and the sum of all.
+    """
     total = 0.0
     for w in weights:
         total += w

@@ -1,4 +1,4 @@
-"""Cholesky factors and inverses without torch's own checks, for which the host would wait on a GPU."""
+"""Cholesky factors and inverses, without those checks of torch for which the host would wait on a GPU."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ def cholesky(matrix: Tensor, message: Callable[[], str] | None = None) -> Tensor
 
     Args:
         matrix: ``(..., D, D)``.
-        message: what is wrong where one is not positive definite, if the points or the user can be at fault.
+        message: makes the text of the error, where it can say more than that a matrix is not positive definite.
 
     Raises:
         ValueError: where one is not positive definite; see ``waits.check`` for when.

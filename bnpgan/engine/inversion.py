@@ -1,10 +1,10 @@
 r"""Inversion: how a slot is drawn from weights by one number in [0, 1).
 
-It is the slot at which the weights, summed slot after slot, exceed that share of their sum:
+The slot is the first at which the weights, summed slot after slot, exceed that share of their total:
 
 .. math:: k(w, u) = \min \Big\{ j : \sum_{l \le j} w_l > u \sum_l w_l \Big\}
 
-``invert`` does so for rows, ``invert_columns`` for columns, and ``compiled.invert`` for one point in compiled loops.
+``invert`` takes weights in rows, ``invert_columns`` in columns, and ``compiled.invert`` those of one point, in loops.
 """
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def categorical(logits: Tensor, uniform: Tensor | None = None) -> Tensor:
-    """One draw ``(N,)`` from each row of unnormalised log-probabilities ``(N, K)``, by numbers in [0, 1) ``(N,)``."""
+    """Draw a slot ``(N,)`` from each row of log-weights ``(N, K)``, by numbers in [0, 1) ``(N,)``."""
     if uniform is None:
         uniform = torch.rand(len(logits), dtype=torch.float64, device=logits.device)
     if logits.device.type != "cpu":
@@ -25,18 +25,18 @@ def categorical(logits: Tensor, uniform: Tensor | None = None) -> Tensor:
 
 
 def invert(weights: Tensor, uniform: Tensor) -> Tensor:
-    """The slots ``(N,)`` of rows of weights ``(N, K)``, by numbers in [0, 1) ``(N,)``."""
+    """Draw a slot ``(N,)`` from each row of weights ``(N, K)``, by numbers ``(N,)`` in [0, 1)."""
     cumulative = weights.cumsum(1)
     return at_level(cumulative, uniform[:, None] * cumulative[:, -1:]).squeeze(1)
 
 
 def at_level(cumulative: Tensor, level: Tensor) -> Tensor:
-    """The slots ``(N, M)`` at which sums so far, ``(N, K)``, exceed levels ``(N, M)``."""
+    """The first slots ``(N, M)`` at which cumulative sums ``(N, K)`` exceed levels ``(N, M)``."""
     return torch.searchsorted(cumulative, level, right=True)
 
 
 def invert_columns(weights: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The slots ``(n,)`` of columns of weights ``(K, n)``, the sums before and after each, and the sum of all."""
+    """Draw a slot ``(n,)`` from each column of weights ``(K, n)``; with the sums before it, up to it, and of all."""
     cumulative = weights.cumsum(0)
     total = cumulative[-1]
     slots = (cumulative <= uniform * total).sum(0).clamp(max=len(weights) - 1)

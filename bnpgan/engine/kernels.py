@@ -1,4 +1,4 @@
-"""Loops over points and slots that tensors take long for, compiled by numba at their first call."""
+"""Loops over points and slots that are slow as operations on tensors; numba compiles them at their first call."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from bnpgan.engine.compiled import NEGLIGIBLE, compiled, compiled_finite, invert
 
-TILE = 64  # points of a cluster whose sums are taken at once: their columns stay in the first-level cache
+TILE = 64  # points of a cluster that are summed at a time: their columns stay in the first-level cache
 
 
 @compiled
@@ -28,7 +28,7 @@ def products(x, features):
 
 @compiled_finite
 def choose_rows(logits, uniform, slots):
-    """Choose from each row of log-weights by inversion.
+    """Draw a slot from each row of log-weights by inversion.
 
     Args:
         logits: ``(n, K)``, up to a constant for each row.
@@ -52,22 +52,22 @@ def choose_rows(logits, uniform, slots):
 
 @compiled_finite
 def choose_columns(logits, offset, error, unseen, rest, square, uniform, slots, doubt, best):
-    r"""Choose from each column of log-weights, and say whether another slot might be right had they no errors.
+    r"""Choose a slot from each column of log-weights, and say where exact log-weights might have led to another.
 
-    Where log-weights are wrong by at most :math:`\epsilon`, so are the log-odds of a sum :math:`c` of shares by
-    :math:`2 \epsilon`, and the sum by :math:`c (1 - c) (e^{2 \epsilon} - 1)`.
+    If log-weights are wrong by at most :math:`\epsilon`, the log-odds of a sum :math:`c` of shares are wrong by at most
+    :math:`2 \epsilon`, and the sum itself by :math:`c (1 - c) (e^{2 \epsilon} - 1)`.
 
     Args:
         logits: ``(K, n)``, up to a constant for each column.
         offset: ``(K,)``, to be added to each column.
-        error: the most by which log-weights are wrong is ``error[0]`` times the length of a point and ``error[1]``
-            times its square; if 0 nothing is in doubt, and if more than ``unseen`` all is.
-        unseen: nats below the largest that make a weight count as nothing but doubt, where weights are summed.
-        rest: the most that all such weights come to, as a share of the largest.
+        error: log-weights are wrong by at most ``error[0]`` times the length of a point plus ``error[1]`` times its
+            square. Where that is 0 no slot is in doubt, where it is more than ``unseen`` every slot is.
+        unseen: nats; weights that lie so far below the largest are not summed, and only add to the doubt.
+        rest: the most that all these weights together come to, as a share of the largest.
         square: squared lengths ``(n,)`` of the points.
         uniform: in [0, 1), ``(n,)``, to choose by inversion; empty: the largest, the first of equal ones.
         slots: ``(n,)``, written.
-        doubt: ``(n,)``, written.
+        doubt: whether another slot might be right, ``(n,)``, written.
         best: the largest log-weights, ``(n,)``, written.
     """
     K, n = logits.shape
@@ -110,16 +110,16 @@ def choose_columns(logits, offset, error, unseen, rest, square, uniform, slots, 
 
 @compiled_finite
 def reach(pulls, slack, far, peak, error, unseen, square, best, reached):
-    r"""Say which other slots may matter to one of the points, by a bound on their log-weights.
+    r"""Say which of the slots not looked at so far may matter to one of the points, by a bound on their log-weights.
 
     .. math:: \log w_k N(x \mid \mu_k, \Sigma_k) \le p_k - \frac{(f_k - \mu_k^T \Lambda_k x)^2}{2 f_k}, \quad
         f_k = \mu_k^T \Lambda_k \mu_k,
 
-    by Cauchy and Schwarz, with :math:`p_k` the log-weight at the mean.
+    by the Cauchy-Schwarz inequality, with :math:`p_k` the log-weight at the mean.
 
     Args:
         pulls: :math:`\mu_k^T \Lambda_k x`, ``(K, n)``.
-        slack: the most by which they are wrong is this times the length of a point, ``(K,)``.
+        slack: the pulls are wrong by at most this times the length of a point, ``(K,)``.
         far: :math:`f`, ``(K,)``.
         peak: :math:`p`, ``(K,)``.
         error: see ``choose_columns``.
@@ -147,7 +147,7 @@ def reach(pulls, slack, far, peak, error, unseen, square, best, reached):
 
 @compiled
 def sums_by_slot(x, mean, labels, sums):
-    r"""Add :math:`\sum_{z_i = k} \tilde x_i \tilde x_i^T`, its upper triangle; False if a label is no slot.
+    r"""Add the upper triangles of :math:`\sum_{z_i = k} \tilde x_i \tilde x_i^T` to sums; False if a label is no slot.
 
     Args:
         x: points ``(N, D)``.

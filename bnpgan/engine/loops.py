@@ -1,14 +1,14 @@
-"""When a compiled loop stands for the methods of a part, and when it no longer does."""
+"""Whether a compiled loop still does what the methods of a part say, where a subclass has changed some of them."""
 
 
 def said_anew(part: object, tier: type, loop: str, *methods: str) -> tuple[str, ...]:
-    """Which of the methods that a loop stands for are said anew by a subclass of the class that has the loop.
+    """The methods that a subclass defines anew without the one that must agree with them; empty if there are none.
 
     Args:
-        part: the part.
-        tier: the class that declares the loop for all of its kind and has none itself.
-        loop: the method that gives the loop what it takes.
-        methods: those that it stands for.
+        part: an instance of the subclass.
+        tier: the class that declares ``loop`` for all parts of its kind, and gives none itself.
+        loop: the method that hands a compiled loop its numbers, and has to be defined anew with the others.
+        methods: those that the loop stands for.
     """
     kind = type(part)
     owner = next(each for each in kind.__mro__ if loop in vars(each))

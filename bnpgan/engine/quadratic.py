@@ -2,7 +2,7 @@ r"""Quadratic features: the densities of all points under all Gaussians as one m
 
 With :math:`\tilde x = [1, x]` each quadratic form :math:`\tilde x^T M \tilde x` is a dot product with the features
 :math:`\phi(x) = (\tilde x_i \tilde x_j)_{i \le j}`, and sufficient statistics are sums of :math:`\phi`. Features are
-made as columns of some hundred points at a time, so that they stay in the cache.
+computed for some hundred points at a time, a column for each, so that they stay in the cache.
 """
 
 import math
@@ -15,12 +15,12 @@ from torch import Tensor
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.engine.decompositions import cholesky, inverse
 
-TILE = 16, 1024  # points in a tile, at least and at most: a product of fewer is all launch, of more there are too few
-GATHERED = 2**21  # numbers of points that a GPU gathers sooner than it launches a product for each column
+TILE = 16, 1024  # fewest and most points in a tile on a GPU: smaller tiles cost launches, larger ones leave cores idle
+GATHERED = 2**21  # numbers, n (D + 1), up to which a GPU takes all products at once, by copies of whole columns
 
 
 def quadratic(x: Tensor) -> Iterator[Tensor]:
-    """Features phi(x) = (x~_i x~_j, i <= j), x~ = [1, x], in chunks of rows: ``(n, (D + 1) (D + 2) / 2)``."""
+    """Features phi(x) = (x~_i x~_j, i <= j), x~ = [1, x], in pieces of rows: ``(n, (D + 1) (D + 2) / 2)``."""
     for chunk in x.split(points_at_once(x[:1], x.shape[1])):
         yield features(chunk, None).T
 
@@ -28,9 +28,9 @@ def quadratic(x: Tensor) -> Iterator[Tensor]:
 def log_densities(x: Tensor, weights: Tensor, by_slot: bool = False) -> Tensor:
     """The products ``(N, K)`` of the features of the points ``(N, D)`` with weights ``(K, F)``.
 
-    Numbers of one point lie side by side in memory, or with ``by_slot`` those of one slot.
+    In memory the numbers of one point lie side by side; with ``by_slot``, those of one slot.
     """
-    if x.requires_grad or weights.requires_grad:  # a buffer knows no gradients
+    if x.requires_grad or weights.requires_grad:  # gradients cannot flow through a buffer
         (first, second), y = triangle(x.shape[1] + 1, x.device), torch.cat([torch.ones_like(x[:, :1]), x], 1)
         parts = y.split(points_at_once(weights, x.shape[1]))
         return torch.cat([(part[:, first] * part[:, second]) @ weights.T for part in parts])
@@ -62,15 +62,15 @@ def feature_sums(x: Tensor, mean: Tensor, labels: Tensor, capacity: int) -> Tens
 def moments(x: Tensor, mean: Tensor, labels: Tensor, capacity: int) -> Tensor:
     r"""Sums ``(K, D + 1, D + 1)`` of :math:`\tilde y \tilde y^T`, :math:`\tilde y = [1, x - mean]`, on any device.
 
-    Points are sorted by label and laid out in tiles of one label each, the last of them filled up with zeros; a sum is
-    then the product of a tile with itself. The host need not know how many points have a label.
+    Points are sorted by label and laid out in tiles of one label each; the last tile of a label is filled up with
+    zeros. The sum over a tile is its product with itself. So the host need not learn how many points have each label.
     """
     N, K, device = len(x), capacity, x.device
     counts = labels.new_zeros(K).scatter_add_(0, labels, torch.ones_like(labels))
     order, behind = labels.argsort(stable=True), counts.cumsum(0)
     T = min(max(N // K, TILE[0]), TILE[1])
     tiles_behind = ((counts + T - 1) // T).cumsum(0)
-    tile = torch.arange(N // T + K, device=device)  # more than there can be
+    tile = torch.arange(N // T + K, device=device)  # an upper bound of the number of tiles
     k = torch.searchsorted(tiles_behind, tile, right=True)
     mine = k.clamp(max=K - 1)
     rank = (tile - tiles_behind[mine] + (counts[mine] + T - 1) // T)[:, None] * T + torch.arange(T, device=device)
@@ -116,7 +116,7 @@ def form_weights(form: Tensor) -> Tensor:
 
 
 @cache
-@torch.inference_mode(False)  # or the first call, inside inference mode, would make it useless to gradients
+@torch.inference_mode(False)  # else a first call in inference mode would cache a tensor that gradients cannot use
 def triangle(size: int, device: torch.device) -> Tensor:
     """Rows and columns ``(2, size (size + 1) / 2)`` of an upper triangle, in the order of the quadratic features."""
     return torch.triu_indices(size, size, device=device)
@@ -141,12 +141,12 @@ def twice(size: int, device: torch.device) -> Tensor:
 
 
 def points_at_once(weights: Tensor, D: int) -> int:
-    """How many points are taken at a time, for their features and for one number of each with each of the weights."""
+    """How many points make a piece, when each has its features and one number for each of the weights ``(K, F)``."""
     return rows_at_once(max((D + 1) * (D + 2) // 2, len(weights)), weights, cached=True)
 
 
 def features(x: Tensor, buffer: Tensor | None) -> Tensor:
-    """The features ``(F, n)`` of points ``(n, D)``, in the buffer if it has their shape."""
+    """The features ``(F, n)`` of points ``(n, D)``, written to the buffer where it has their shape."""
     n, P = len(x), x.shape[1] + 1
     if buffer is None or buffer.shape[1] != n:
         buffer = x.new_empty(P * (P + 1) // 2, n)

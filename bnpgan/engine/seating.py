@@ -1,8 +1,8 @@
 """Points that are taken out of their clusters and seated again one after another, in loops compiled by numba.
 
 ``seat`` does what ``CRPGibbs.seatings`` does with a family's ``log_predictive`` and ``add_``, ``reseat`` what ``IGMM``
-does with densities. A loop asks a prior by its urn, numbers for each size and each number of clusters. Tests hold both
-loops to their readable twins.
+does with densities. Loops know a prior by its urn: a weight for each size of a cluster, and for a new cluster by the
+number of clusters. Tests compare both loops with their readable twins in Python.
 """
 
 import math
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from bnpgan.engine.compiled import NEGLIGIBLE, compiled, invert
 
-UPDATES = 1000  # rank-one updates of a factor before it is computed afresh: each loses some of the last digits
-GAIN = 1e-3  # a removal after which less than this share of the determinant is left has lost too many digits
+UPDATES = 1000  # rank-one updates of a factor until it is computed anew, for each loses some of the last digits
+GAIN = (
+    1e-3  # share of the determinant: a removal that leaves less has lost too many digits, and the factor is made anew
+)
 
 
 class Urn(NamedTuple):
@@ -22,7 +24,7 @@ class Urn(NamedTuple):
 
     Args:
         old: of a cluster of n points, n = 0, 1, ..., N.
-        new: of a new cluster where there are K, ``(1, C + 1)``, or ``(n, C + 1)`` if it differs from point to point.
+        new: of a new cluster beside K others, ``(1, C + 1)``, or ``(n, C + 1)`` if it differs from point to point.
     """
 
     old: NDArray[np.float64]
@@ -36,7 +38,7 @@ class Predictive(NamedTuple):
         half: :math:`(\nu + 1) / 2`.
         y: points ``(n, P)``, 1 first.
         counts: points in each slot, ``(C,)``.
-        matrix: :math:`\tilde\Psi_k`, ``(C, P, P)``, of which the lower triangle is kept.
+        matrix: :math:`\tilde\Psi_k`, ``(C, P, P)``; only the lower triangle is read and updated.
         factor: :math:`W_k`, the inverses ``(C, P, P)`` of their Cholesky factors.
         log_det: their log-determinants, ``(C,)``.
         empty: the matrix ``(P, P)`` of an empty slot.
@@ -82,14 +84,14 @@ def inverse_factor(matrix, factor):
 
 @compiled
 def move(matrix, factor, y, sign, v, sums):
-    r"""Add ``sign`` times :math:`y y^T` to a matrix and mend its inverse factor; return the gain in determinant.
+    r"""Add ``sign`` times :math:`y y^T` to a matrix, update its inverse factor; return the gain in determinant.
 
     With :math:`W = L^{-1}`, :math:`v = W y` and :math:`t_a = 1 \pm \sum_{b \le a} v_b^2`, row by row
 
     .. math:: w_a \leftarrow \sqrt{\frac{t_{a-1}}{t_a}} \left(w_a \mp v_a \sum_{b < a} \frac{v_b w_b}{\sqrt{t_b
         t_{b-1}}}\right), \qquad \frac{|M'|}{|M|} = t_P
 
-    Where the gain is too small nothing but the matrix is changed.
+    Where the gain is below ``GAIN``, only the matrix is changed.
     """
     P, gain = len(y), 1.0
     for a in range(P):
@@ -121,11 +123,11 @@ def seat(predictive, urn, uniform, labels):
     .. math:: p(z_i = k) \propto p(k \mid n_{-i}) \, e^{a(n_k)} |\tilde\Psi_k|^{-1/2}
         (1 + \| W_k \tilde x_i \|^2)^{-(\nu_k + 1) / 2}
 
-    The rows of :math:`W_k \tilde x_i` are summed until the cluster is out of the question.
+    The squares of the rows of :math:`W_k \tilde x_i` are summed only until the weight of the cluster is negligible.
 
     Args:
-        predictive: of the slots before; they are left as they were after the last point.
-        urn: that of the prior.
+        predictive: of the slots; its arrays are updated with each point.
+        urn: of the prior.
         uniform: a number in [0, 1) for each point, ``(n,)``.
         labels: ``(n,)``, -1 where one has no seat yet.
     """
@@ -165,7 +167,7 @@ def seat(predictive, urn, uniform, labels):
             log_empty = urn.new[min(i, len(urn.new) - 1), used] - math.log(C - used)
             log_empty += constant[0] - 0.5 * prior_log_det - half * math.log1p(form)
             best = log_empty
-        for turn in range(-1, C):  # its old cluster first, which is likely to rule out others
+        for turn in range(-1, C):  # its old cluster first: a large weight, beside which others are soon negligible
             k = old if turn < 0 else turn
             if k < 0 or (turn == old and turn >= 0):
                 continue
@@ -214,8 +216,8 @@ def reseat(density, labels, uniform, counts, old, new):
         labels: ``(n,)``.
         uniform: ``(n,)``.
         counts: ``(C,)`` int64.
-        old: the weight of a cluster of ``n`` points, ``(N + 1,)``.
-        new: that of a new one when there are K, ``(C + 1,)``.
+        old: the weight of a cluster of n points, ``(N + 1,)``.
+        new: the weight of a new cluster beside K others, ``(C + 1,)``.
     """
     C = len(counts)
     w, used = np.empty(C), 0

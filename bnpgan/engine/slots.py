@@ -1,8 +1,9 @@
-r"""Which Gaussian of a mixture a point is drawn from, or likeliest from: in single precision, and right as in double.
+r"""Which Gaussian of a mixture each point belongs to, drawn or the likeliest: at the speed of single precision.
 
 The log-densities are one matrix product of the quadratic features of the points, see ``quadratic.py``. It is taken in
-single precision, around the middle of the mixture and in units of its covariance, for the slots that may matter only;
-where its error could have led to another slot, the point is looked at again in double precision.
+single precision, for points around the mean of the mixture and in units of its covariance, and only for the slots that
+may matter. Where its error could have led to another slot the point is computed again in double precision, so that all
+slots are as double precision has them.
 """
 
 import math
@@ -17,12 +18,12 @@ from bnpgan.engine.inversion import invert_columns
 from bnpgan.engine.quadratic import form_weights, gaussian_form, log_densities, points_at_once
 from bnpgan.waits import read
 
-BLOCK = 4000  # points at a time; a power of 2 would put the numbers of one point all in one set of the cache
-HOPELESS = 1.0  # nats: where the error of a usual point may be larger, single precision is not tried
-HEAVY = 1e-3  # share of the mixture from which a slot is looked at for all points
-UNSEEN = 22.0  # nats: weights below e^-22 of the largest count as doubt only; in double precision e^-44, as nothing
-SINGLE = 500  # points from which products in single precision pay: of fewer, the preparations take longer
-SELECTED = 2**12  # points from which it pays to find out which slots matter: of fewer, all are looked at
+BLOCK = 4000  # points at a time; by a power of 2 all numbers of one point would fall into one set of the cache
+HOPELESS = 1.0  # nats: if log-weights of a usual point may be wrong by more, single precision is not tried
+HEAVY = 1e-3  # share of the mixture: slots with more are computed for all points, others where a bound says so
+UNSEEN = 22.0  # nats below the largest log-weight: in single precision such weights only add to the doubt (3e-10 each)
+SINGLE = 500  # points from which single precision pays; with fewer, its preparations take longer than it saves
+SELECTED = 2**12  # points from which it pays to find out which slots matter; with fewer, all slots are computed
 
 
 def choose(x: Tensor, mean: Tensor, covariance: Tensor, log_weights: Tensor, uniform: Tensor | None = None) -> Tensor:
@@ -33,8 +34,8 @@ def choose(x: Tensor, mean: Tensor, covariance: Tensor, log_weights: Tensor, uni
         mean: ``(K, D)``.
         covariance: ``(K, D, D)``.
         log_weights: ``(K,)``, -inf where there is no component.
-        uniform: numbers in [0, 1), ``(N,)``: a point has the slot at which the shares, summed slot after slot, exceed
-            its number. ``None``: the slot of the largest share.
+        uniform: numbers in [0, 1), ``(N,)``, by which slots are drawn, see ``inversion``. ``None``: each point gets the
+            slot of the largest share.
     """
     mixture = _Mixture.of(mean, covariance, log_weights)
     x, uniform = x.detach(), mixture.offset[:0] if uniform is None else uniform.double()
@@ -48,9 +49,9 @@ def choose(x: Tensor, mean: Tensor, covariance: Tensor, log_weights: Tensor, uni
 
 @dataclass(frozen=True, eq=False)
 class _Mixture:
-    # Gaussians in units y = (x - middle) unit in which their mixture has the mean 0 and the covariance 1, all in double
-    # precision. The log-weight of slot k at a point is offset_k + phi(y) w_k; at its mean it is peak_k, and the square
-    # of the mean is far_k in the norm of the precision.
+    # Gaussians in units y = (x - middle) unit in which their mixture has mean 0 and covariance 1, in double precision.
+    # The log-weight of slot k at a point is offset_k + phi(y) w_k, and peak_k at its mean mu_k; far_k is the squared
+    # length of mu_k in the norm of the precision of slot k.
     middle: Tensor
     unit: Tensor
     share: Tensor
@@ -68,14 +69,14 @@ class _Mixture:
         total = (share[:, None, None] * covariance).sum(0) + (share[:, None] * apart).T @ apart
         unit = inverse_of_factor(cholesky(total)).T
         form = gaussian_form(apart @ unit, unit.T @ covariance @ unit)
-        # Numbers so small in place of -inf and of 0 keep differences and quotients finite.
+        # -1e30 in place of -inf and 1e-30 in place of 0 keep differences and quotients finite.
         offset, far = log_weights.clamp(min=-1e30) - 0.5 * form[:, 0, 0], -(form[:, 1:, 0] * (apart @ unit)).sum(1)
         form[:, 0, 0] = 0
         peak = offset + 0.5 * far
         return cls(middle, unit, share, offset, -0.5 * form_weights(form), far.clamp(min=1e-30), peak)
 
     def among(self, looked: Tensor | None, dtype: torch.dtype) -> "_Among":
-        # Of the slots ``looked`` (K,), or of all.
+        # The slots marked in ``looked`` (K,), or all of them, in single or double precision.
         F, D = self.weights.shape[1], len(self.middle)
         if looked is None:
             slots, weights, offset = torch.arange(len(self.share), device=self.share.device), self.weights, self.offset
@@ -109,7 +110,7 @@ class _Mixture:
         return slots, doubt
 
     def choose_by_tensors(self, x: Tensor, uniform: Tensor) -> Tensor:
-        # On a GPU: the slots (N,). All slots are looked at, and the host waits once, to learn how many are in doubt.
+        # On a GPU: the slots (N,). All are computed, and the host waits once, to learn how many points are in doubt.
         slots = torch.empty(len(x), dtype=torch.int64, device=x.device)
         doubt = torch.ones_like(slots, dtype=torch.bool)
         if exact_products():
@@ -136,17 +137,17 @@ def exact_products() -> bool:
     """Whether products of matrices in single precision are no less exact: a user may ask torch for faster ones."""
     try:
         return torch.get_float32_matmul_precision() == "highest"
-    except RuntimeError:  # it was set by device, in a way that has no one answer
+    except RuntimeError:  # set for each device on its own, so that there is no one answer
         return False
 
 
 @dataclass(frozen=True, eq=False)
 class _Among:
-    # Some slots of a mixture, their weights as single or double precision has them, and the most by which a log-weight
-    # is then wrong, by the length of a point and its square, (2,). With the unit roundoff u the error of a product over
-    # F features is at most 4 sqrt(F) u sum_f |phi_f w_f| but with a probability of 2 e^-8 (Higham and Mary, "A new
-    # approach to probabilistic rounding error analysis", 2019, Theorem 3.1), and norms that bound the sum are some
-    # times its size; what is multiplied is rounded too.
+    # Some slots of a mixture, their weights in single or double precision, and bounds on the errors of log-weights:
+    # ``error`` (2,) times the length of a point and its square. With the unit roundoff u the error of a product over F
+    # features is at most 4 sqrt(F) u sum_f |phi_f w_f|, except with probability 2 e^-8 (Higham and Mary, "A new
+    # approach to probabilistic rounding error analysis", 2019, Theorem 3.1). Here norms bound the sum, which is often
+    # several times smaller; the + 1 is for the rounding of the factors themselves.
     slots: Tensor
     weights: Tensor
     offset: Tensor
@@ -155,13 +156,13 @@ class _Among:
     rest: float
 
     def hopeless(self, D: int) -> bool:
-        # Whether single precision is of no use: a usual point, whose square is D, would be in doubt.
+        # Whether single precision is of no use: a usual point, of squared length D, would be in doubt.
         if self.weights.dtype != torch.float32:
             return False
         return not exact_products() or float(self.error[0] * D**0.5 + self.error[1] * D) > HOPELESS
 
     def choose(self, y: Tensor, square: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        # The slots (n,) of points (n, D) of these squared lengths, which are in doubt, and the largest log-weights.
+        # Of points (n, D) and their squared lengths: the slots (n,), whether each is in doubt, largest log-weights.
         logits = log_densities(y, self.weights, by_slot=True).T  # (k, n)
         choose = choose_by_tensors if y.device.type != "cpu" else choose_compiled
         slots, doubt, best = choose(logits, self.offset, self.error, self.unseen, self.rest, square, uniform)
@@ -170,7 +171,7 @@ class _Among:
 
 @dataclass(frozen=True, eq=False)
 class _Rest:
-    # The other slots, and what a bound on their log-weights takes: see ``reach``.
+    # The slots that were not computed, and what the bound on their log-weights takes: see ``kernels.reach``.
     slots: Tensor
     pull: Tensor
     slack: Tensor
@@ -185,7 +186,7 @@ class _Rest:
         return cls(left.nonzero().flatten(), pull.float(), slack, mixture.far[left], mixture.peak[left])
 
     def reach(self, among: _Among, y: Tensor, square: Tensor, best: Tensor) -> Tensor:
-        # Those that may matter to one of the points, in single precision.
+        # The slots that may matter to one of the points, in single precision.
         from bnpgan.engine.kernels import reach
 
         reached = torch.empty(len(self.slots), dtype=torch.bool)
@@ -197,7 +198,7 @@ class _Rest:
 def choose_compiled(
     logits: Tensor, offset: Tensor, error: Tensor, unseen: float, rest: float, square: Tensor, uniform: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The slots, doubts and largest log-weights that ``choose_columns`` finds, which says what these are."""
+    """The slots, doubts and largest log-weights ``(n,)`` that ``kernels.choose_columns`` finds; see there."""
     from bnpgan.engine.kernels import choose_columns  # numba takes half a second to import
 
     slots, doubt, best = (torch.empty(len(square), dtype=kind) for kind in (torch.int64, torch.bool, torch.float64))

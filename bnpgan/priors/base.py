@@ -1,4 +1,4 @@
-"""The tiers of priors: what a prior can do is its class; and how one is mixed over the grids of its hyper-parameters.
+"""The tiers of priors, classes that say what a prior can do; and how a prior is mixed over grids of hyper-parameters.
 
 :class:`Partitions` (probabilities of partitions and of the next point) -> :class:`OrderedWeights` (weights of slots in
 order) -> :class:`Masses` (unnormalised weights of infinitely many clusters). ``docs/add-a-prior.md`` writes one.
@@ -50,24 +50,24 @@ class Partitions(ABC):
     def log_eppf_of(self, n: Tensor, hyper: Any) -> Tensor:
         """Log exchangeable partition probability ``(..., G)`` of the block sizes ``n`` ``(..., 1, C)``.
 
-        Where all of them are 0 any value will do, also none.
+        Where all sizes are 0 the result is not read, and may be anything, also NaN.
         """
 
     def log_urn_of(
         self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: Any
     ) -> tuple[Tensor, Tensor]:
-        """What the predictive is made of, up to a factor for each total, where it is made of such weights.
+        """Weights to which the predictive is proportional, given the total; a law without such weights leaves it out.
 
         Args:
             sizes: points in a cluster, ``(S,)``.
             totals: points in all, ``(T,)``.
-            used: numbers of clusters ``(U,)``, one after the other.
+            used: numbers of clusters ``(U,)``, consecutive.
             capacity: the number of slots.
             hyper: hyper-parameters ``(G, 1)``.
 
         Returns:
-            The log-weights ``(G, S)`` of clusters of those sizes, and ``(G, T, U)`` of a new one; ``(G, 1, U)`` where
-            the totals do not matter.
+            The log-weights ``(G, S)`` of a cluster of each size, and ``(G, T, U)`` of a new one, or ``(G, 1, U)`` where
+            totals do not matter.
         """
         raise NotImplementedError(f"{type(self).__name__} has no urn")
 
@@ -87,7 +87,7 @@ class Partitions(ABC):
 
         Args:
             counts: ``(C,)``.
-            ordered: whether they belong to slots under truncated weights (``log_marginal``) and not to a partition.
+            ordered: whether the law of the counts is that of ordered slots, ``log_marginal``, or of a partition.
         """
         if not self.learned:
             return self
@@ -125,7 +125,7 @@ class Partitions(ABC):
         return said_anew(self, Partitions, "log_urn_of", "log_eppf_of", "log_eppf", "log_predictive")
 
     def log_urn(self, sizes: Tensor, totals: Tensor, capacity: int) -> tuple[Tensor, Tensor]:
-        """What the predictive is made of, for loops over points; hyper-parameters must be numbers, as after ``draw``.
+        """Weights to which the predictive is proportional, for loops over points; hyper-parameters must be numbers.
 
         Args:
             sizes: points in a cluster, ``(S,)``.
@@ -133,8 +133,8 @@ class Partitions(ABC):
             capacity: the number of slots ``C``.
 
         Returns:
-            The log-weights ``(S,)`` of clusters of those sizes, and ``(T, C + 1)`` of a new cluster when there are 0,
-            ..., C; ``(1, C + 1)`` where the totals do not matter.
+            The log-weights ``(S,)`` of a cluster of each size, and ``(T, C + 1)`` of a new cluster beside 0, ..., C
+            others; ``(1, C + 1)`` where the totals do not matter.
         """
         used = torch.arange(capacity + 1, device=sizes.device)
         numbers = sizes.to(torch.float64), totals.to(torch.float64), used
@@ -142,7 +142,7 @@ class Partitions(ABC):
         return old[0], new[0]
 
     def values(self, device: torch.device) -> Any:
-        """The hyper-parameters by name, on a device, ``(G,)`` each: of all members of the grids, copied there once."""
+        """The hyper-parameters by name, ``(G,)`` each, of all members of the grids; copied to a device once."""
         return self._on(device)[0]
 
     @cached_property
@@ -201,11 +201,11 @@ class OrderedWeights(Partitions):
 
     @abstractmethod
     def sample_order(self, counts: Tensor) -> Tensor:
-        """New slots ``(C,)`` of the slots, drawn from their law given the partition; some may lie beyond ``C``."""
+        """A new slot for each slot, ``(C,)``, drawn from their law given the partition; some may lie beyond ``C``."""
 
     @abstractmethod
     def log_order(self, counts: Tensor) -> Tensor:
-        """Log-probability ``()`` of the slots that the blocks of a partition have, were there slots without end."""
+        """Log-probability ``()`` of the slots of the blocks given the partition, were there infinitely many slots."""
 
     def log_marginal(self, counts: Tensor) -> Tensor:
         r"""Log-probability ``(...)`` of a label vector with counts ``(..., C)``, :math:`\log E[\prod_k w_k^{n_k}]`."""
@@ -223,8 +223,8 @@ class OrderedWeights(Partitions):
 class Masses(OrderedWeights):
     """A prior of infinitely many clusters, whose weights given a partition are masses over their sum: the third tier.
 
-    The masses of some clusters can then be had without those of the others; hyper-parameters must be numbers, as after
-    ``draw``.
+    Masses of some clusters can be drawn without those of the others. Hyper-parameters must be numbers, as ``draw``
+    makes them.
 
     Raises:
         ValueError: from a leaf, if a hyper-parameter is out of range.
@@ -245,7 +245,7 @@ class Masses(OrderedWeights):
 
 
 def _placed(values: Tensor, device: torch.device) -> Tensor:
-    # A host does not wait where nothing is copied: to fill a tensor with one number asks for no copy.
+    # The host waits for a copy to a GPU. Filling a tensor with one number needs none.
     one = len(values) == 1
     return torch.full((1,), float(values), dtype=values.dtype, device=device) if one else values.to(device)
 
@@ -253,5 +253,7 @@ def _placed(values: Tensor, device: torch.device) -> Tensor:
 def log_gamma_sample(shape: Tensor) -> Tensor:
     """Logs of draws from Gamma(shape, 1)."""
     # G(a) = G(a + 1) U^(1/a): a plain draw underflows to 0 for the small shapes of empty slots.
-    gamma = Gamma(shape + 1, torch.ones_like(shape), validate_args=False)  # a GPU would wait for the validation
+    gamma = Gamma(
+        shape + 1, torch.ones_like(shape), validate_args=False
+    )  # validation would make the host wait for a GPU
     return gamma.sample().log() + torch.rand_like(shape).log() / shape

@@ -12,15 +12,15 @@ from torch.distributions import Distribution, Geometric
 from bnpgan.grids import Grid, check_positive, drawn
 from bnpgan.priors.base import OrderedWeights, log_gamma_sample
 
-NO_WEIGHT = 1e-15  # probability of the numbers of components that are left out: less than rounding
-NEAR = 64  # points by which two totals may differ for one to be had from the other: ratios of so many do not underflow
+NO_WEIGHT = 1e-15  # numbers of components are left out if their probabilities sum to less: that is below rounding
+NEAR = 64  # points: V of a total is computed from V of a smaller one if they differ by less, so that nothing underflows
 
 
 class Exchangeable(OrderedWeights):
-    """A prior whose slots are alike: any naming of the blocks is as good as any other."""
+    """A prior whose slots are exchangeable: all ways to assign slots to the blocks are equally probable."""
 
     def sample_order(self, counts: Tensor) -> Tensor:
-        """The slots ``(C,)`` as they are."""
+        """The slots ``(C,)`` as they are: any assignment is a draw."""
         return torch.arange(len(counts), device=counts.device)
 
     def log_order(self, counts: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class FiniteDirichlet(Exchangeable):
         \log p(z) = \log \frac{\Gamma(\alpha)}{\Gamma(\alpha + N)}
         + \sum_k \log \frac{\Gamma(\alpha / C + n_k)}{\Gamma(\alpha / C)}
 
-    and a partition has the probability of its :math:`C! / (C - K)!` namings together.
+    and the probability of a partition is the sum over the :math:`C! / (C - K)!` assignments of slots to its blocks.
 
     Args:
         concentration: the total :math:`\alpha > 0`, or a :class:`~bnpgan.grids.Grid`.
@@ -67,11 +67,11 @@ class FiniteDirichlet(Exchangeable):
         return (sizes + share).log(), (share * (capacity - used)).log()[:, None]
 
     def log_eppf_of(self, n: Tensor, hyper: Any) -> Tensor:
-        """The partition, by block sizes ``(..., 1, C)``: all its namings together."""
+        """Of a partition, by block sizes ``(..., 1, C)``: the sum over all assignments of slots to its blocks."""
         return self.log_marginal_of(n, hyper) + _log_namings(n)
 
     def sample_log_weights_of(self, n: Tensor, hyper: Any) -> Tensor:
-        """Shares of Gammas given counts ``(C,)``."""
+        """Normalised Gammas given counts ``(C,)``."""
         return log_gamma_sample(n + hyper.concentration / len(n)).log_softmax(0)
 
     def log_marginal_of(self, n: Tensor, hyper: Any) -> Tensor:
@@ -96,8 +96,8 @@ class MixtureOfFiniteMixtures(Exchangeable):
 
     Args:
         concentration: :math:`\gamma > 0` of *each* component, or a :class:`~bnpgan.grids.Grid`.
-        number: the law of :math:`M - 1`, on 0, 1, 2, ...; values beyond which it has less than 1e-15 are left out, but
-            none up to eight times the slots.
+        number: the law of :math:`M - 1`, on 0, 1, 2, ...; it is cut off where less than 1e-15 of it is left, but not
+            below eight times the number of slots.
 
     Raises:
         ValueError: if ``concentration`` is not positive, or ``number`` has a tail beyond 100,000.
@@ -127,8 +127,8 @@ class MixtureOfFiniteMixtures(Exchangeable):
         return {}
 
     def _log_p(self, capacity: int, device: torch.device) -> Tensor:
-        # log p(M), M = 1, 2, ...: twice as many values until the second half has no weight, and at least eight for each
-        # slot, for the data may want more clusters than the law of M.
+        # log p(M), M = 1, 2, ...: the table is doubled until its second half has no weight. It has at least eight
+        # values for each slot, for the data may speak for more clusters than p(M) does.
         if (capacity, device) not in self._tables:
             log_p = self._first(64)
             while len(log_p) < 8 * capacity or (len(log_p) < 2**17 and not _second_half(log_p) < NO_WEIGHT):
@@ -140,7 +140,7 @@ class MixtureOfFiniteMixtures(Exchangeable):
         return self.number.log_prob(torch.arange(size, dtype=torch.float64)).log_softmax(0)
 
     def _log_v(self, total: Tensor, used: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:
-        # log V_N(K) for N (...), K (...), gamma (G, 1), and with it one term for each M: (..., G, M).
+        # The terms of V_N(K), one for each M, as logs: (..., G, M) for N (...), K (...) and gamma (G, 1).
         log_p = log_p.log_softmax(0)
         M = torch.arange(1, len(log_p) + 1, dtype=log_p.dtype, device=log_p.device)
         used, total = used[..., None], total[..., None]
@@ -153,7 +153,7 @@ class MixtureOfFiniteMixtures(Exchangeable):
     ) -> tuple[Tensor, Tensor]:
         """The log-weights of clusters, and of a new one, for each total."""
         gamma = hyper.concentration
-        used = torch.cat([used, used[-1:] + 1])  # one after the other, as they come
+        used = torch.cat([used, used[-1:] + 1])  # consecutive, so that log V at each is needed once
         log_p = self._log_p(capacity, used.device)
         log_v = gamma.new_empty(len(gamma), len(totals), len(used))
         near = (totals - totals.amin()).div(NEAR, rounding_mode="floor")
@@ -163,13 +163,13 @@ class MixtureOfFiniteMixtures(Exchangeable):
         return (sizes + gamma).log(), gamma[:, :, None].log() + log_v[..., 1:] - log_v[..., :-1]
 
     def _log_v_near(self, totals: Tensor, used: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:
-        # log V_N(K) for all N (T,) and K (U,): (G, T, U). From one N to another each term changes by a factor that does
-        # not depend on K, a product of as many ratios as they differ by, each between 1 and M: none underflows.
+        # log V_N(K) for all N (T,) and K (U,): (G, T, U). From the first N to another each term changes by a factor
+        # that does not depend on K: a product of fewer than NEAR ratios, each between 1 and M, so that none underflows.
         terms = self._log_v(totals[:1, None], used[:, None], gamma, log_p)  # (U, G, M)
         gammas = gamma * torch.arange(1, terms.shape[-1] + 1, dtype=terms.dtype, device=terms.device)
         change = torch.lgamma(gammas + totals[0]) - torch.lgamma(gammas + totals[:, None, None])  # (T, G, M)
         most = change.amax(-1, keepdim=True)
-        shares = terms.softmax(-1).nan_to_num(0.0)  # 0 / 0 where the law of M has no room for so many clusters
+        shares = terms.softmax(-1).nan_to_num(0.0)  # 0 / 0 where p(M) = 0 for every M of at least so many clusters
         factor = torch.einsum("ugm,tgm->gtu", shares, (change - most).exp())
         return terms.logsumexp(-1).T[:, None] + factor.log() + most.transpose(0, 1)
 
@@ -178,7 +178,7 @@ class MixtureOfFiniteMixtures(Exchangeable):
         return self._log_blocks(n, hyper.concentration, self._log_p(n.shape[-1], n.device))
 
     def sample_log_weights_of(self, n: Tensor, hyper: Any) -> Tensor:
-        """The number of components, which slots have one, and shares of Gammas, given counts ``(C,)``."""
+        """Given counts ``(C,)``: the number of components, the slots that have one, and normalised Gammas for these."""
         gamma, used = hyper.concentration, n > 0
         log_p = self._log_p(len(n), n.device)[: len(n)]
         M = 1 + drawn(self._log_v(n.sum(), used.sum(), gamma, log_p))
@@ -188,7 +188,7 @@ class MixtureOfFiniteMixtures(Exchangeable):
         return log_gamma.masked_fill(rank >= M, -torch.inf).log_softmax(0)
 
     def log_marginal_of(self, n: Tensor, hyper: Any) -> Tensor:
-        """A label vector, by counts ``(..., 1, C)``: one of the namings of its partition into slots."""
+        """A label vector, by counts ``(..., 1, C)``: one of the assignments of slots to the blocks of its partition."""
         log_p = self._log_p(n.shape[-1], n.device)[: n.shape[-1]]
         return self._log_blocks(n, hyper.concentration, log_p) - _log_namings(n)
 

@@ -31,7 +31,7 @@ class TwoParameter(Masses):
         intensity } \tau \, \tfrac{s^{-1 - d} e^{-s}}{\Gamma(1 - d)} \, ds, \quad
         \tau \sim d \cdot Gamma(\alpha / d + K, 1)
 
-    (:math:`\tau = \alpha` for :math:`d = 0`), so that those above a threshold can be had without the others.
+    (:math:`\tau = \alpha` for :math:`d = 0`), so that those above a threshold can be drawn without the others.
 
     References:
         Pitman, "Exchangeable and partially exchangeable random partitions", 1995, Eq. 16 (the partition);
@@ -59,7 +59,8 @@ class TwoParameter(Masses):
         if float(self._members[0].discount) > 0:
             time = d * log_gamma_sample(time / d).exp()
         rate = time / torch.lgamma(1 - d).exp()
-        # Up to 1: candidates even in log s, kept with probability (s / least)^-d e^-s; beyond: e^-s, with s^(-1 - d).
+        # By thinning. Masses s up to 1: candidates uniform in log s are accepted with probability (s / least)^-d e^-s.
+        # Beyond 1: candidates of intensity e^-s are accepted with probability s^(-1 - d).
         low, high = log_least.clamp(max=0), log_least.clamp(min=0).exp()
         numbers = torch.poisson(torch.cat([rate * -low * (-d * low).exp(), rate * (-high).exp()])).tolist()
         of_small, of_large = (torch.rand(int(n), dtype=d.dtype, device=d.device) for n in numbers)
@@ -69,11 +70,10 @@ class TwoParameter(Masses):
         return log_masses[torch.rand_like(log_masses).log() < log_keep]
 
     def sample_order(self, counts: Tensor) -> Tensor:
-        r"""Slots ``(C,)`` in the order of the sticks: stick ``k`` takes one of the ``r`` blocks that are left, or none.
+        r"""Slots ``(C,)`` drawn stick after stick: stick ``k`` takes one of the ``r`` blocks that are left, or none.
 
         .. math:: p(b) \propto n_b - d, \qquad p(none) \propto \alpha + k d + (r - 1) d
 
-        With no discount: a block by its size, and none by :math:`\alpha`.
         """
         alpha, d = (float(value) for value in self._members[0])
         slots, left = torch.zeros_like(counts), counts.nonzero().flatten().tolist()
@@ -88,23 +88,23 @@ class TwoParameter(Masses):
         return slots
 
     def log_order(self, counts: Tensor) -> Tensor:
-        """Log-probability ``()`` of the slots of the blocks given the partition, were there slots without end."""
-        # The truncated law is that of endless sticks if its last slot is empty.
+        """Log-probability ``()`` of the slots of the blocks given the partition, were there infinitely many slots."""
+        # While the last slot is empty the truncated law is that of infinitely many sticks.
         return self.log_marginal(torch.cat([counts, counts.new_zeros(1)])) - self.log_eppf(counts)
 
     def hyper(self) -> dict[str, float | Grid]:
-        """Both hyper-parameters, also where the discount is no field to be given."""
+        """Both hyper-parameters, also where the discount is fixed and no argument."""
         return {"concentration": self.concentration, "discount": self.discount}
 
     def log_urn_of(
         self, sizes: Tensor, totals: Tensor, used: Tensor, capacity: int, hyper: Any
     ) -> tuple[Tensor, Tensor]:
-        """The log-weights of clusters, and of a new one."""
+        r"""Log-weights :math:`\log(n_k - d)` of clusters and :math:`\log(\alpha + d K)` of a new one."""
         alpha, d = hyper
         return (sizes - d).log(), (alpha + d * used).log()[:, None]
 
     def log_eppf_of(self, n: Tensor, hyper: Any) -> Tensor:
-        """The partition, by block sizes ``(..., 1, C)``."""
+        """Of a partition, by block sizes ``(..., 1, C)``."""
         alpha, d = hyper
         occupied, total = n > 0, n.sum(-1)
         i = torch.arange(1, n.shape[-1], dtype=n.dtype, device=n.device)
@@ -114,13 +114,13 @@ class TwoParameter(Masses):
         return tables + sizes + seats
 
     def sample_log_weights_of(self, n: Tensor, hyper: Any) -> Tensor:
-        """The truncated sticks given counts ``(C,)``."""
+        """Weights of truncated sticks given counts ``(C,)``."""
         a, b = (log_gamma_sample(shape) for shape in _sticks(n, *hyper))
         total, end = torch.logaddexp(a, b), a.new_zeros(1)
         return torch.cat([a - total, end]) + torch.cat([end, (b - total).cumsum(0)])
 
     def log_marginal_of(self, n: Tensor, hyper: Any) -> Tensor:
-        """A label vector under truncated sticks, by counts ``(..., 1, C)``."""
+        """Of a label vector under truncated sticks, by counts ``(..., 1, C)``."""
         return (_log_beta(*_sticks(n, *hyper)) - _log_beta(*_sticks(torch.zeros_like(n), *hyper))).sum(-1)
 
 
