@@ -1,4 +1,4 @@
-"""The loop of training: one step, and now and then a new partition."""
+"""The loop of training: its steps, and the new partition before some of them."""
 
 import copy
 import time
@@ -20,26 +20,26 @@ from bnpgan.state import State
 
 __all__ = ["TRAIN", "Training", "own_randomness"]
 
-TRAIN, SUBSET, CLUSTER, FOLLOW = range(1, 5)  # the purposes that draw from streams of their own
-UNCHECKED = 1000  # steps whose losses are held, at most, before the device is asked whether they were finite
+TRAIN, SUBSET, CLUSTER, FOLLOW = range(1, 5)  # what draws from a stream of random numbers of its own
+UNCHECKED = 1000  # steps, at most, until losses are checked to be finite: each check waits for the device
 
 
 class Training(State):
-    """A state, the images that it is trained on, and what changes it: ``advance`` a step, ``recluster`` a round."""
+    """A state, the images that it is trained on, and what changes it: ``advance`` by a step, ``recluster``."""
 
     def __init__(self, gan: MixtureGAN, images: Tensor, seed: int, labels: Tensor | None = None) -> None:
         super().__init__(gan, images.shape[1:], images.device)
         self.images, self.seed = images, seed
-        self.first_labels = labels  # what the first partition starts from, where they are given
+        self.first_labels = labels  # where given, the first partition starts from them
         self.average = get_ema_multi_avg_fn(self.gan.schedule.average)
         self.pairs = list(self.averaged.parameters()), list(self.maker.parameters())
         both = zip(self.averaged.modules(), self.maker.modules(), strict=True)
-        # Not the buffers themselves: a module may put another tensor in the place of one.
-        self.buffered = [(kept, new) for kept, new in both if list(new.buffers(recurse=False))]
-        self.losses: list[Tensor] = []  # of D and of G, of the last step and all that were not checked
+        # Modules and not their buffers, for a module may replace the tensor of a buffer.
+        self.buffered = [(copied, module) for copied, module in both if list(module.buffers(recurse=False))]
+        self.losses: list[Tensor] = []  # of D and of G in turn: of the last step, and of all that were not checked
 
     def advance(self) -> None:
-        """One step of training, after a new partition where the schedule wants one."""
+        """One step of training, after a new partition where the schedule asks for one."""
         start = time.perf_counter()
         gan, s = self.gan, self.gan.schedule
         if s.clusters_at(self.step):
@@ -66,15 +66,15 @@ class Training(State):
             p.requires_grad_(True)
 
         self.average(*self.pairs, None)
-        for module, of in self.buffered:
-            for kept, new in zip(module.buffers(recurse=False), of.buffers(recurse=False), strict=True):
-                kept.copy_(new)
+        for copied, module in self.buffered:
+            for target, source in zip(copied.buffers(recurse=False), module.buffers(recurse=False), strict=True):
+                target.copy_(source)
         self.losses += [loss_d.detach(), loss_g.detach()]
         self.step += 1
         self.seconds["all"] += time.perf_counter() - start
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Real images, a fake of the same slot for each, and the slots that both are judged under."""
+        """Real images, a fake image of the same slot for each, and the slots that both are judged under."""
         gan, s = self.gan, self.gan.schedule
         i = torch.randint(len(self.images), (s.batch,), device=self.images.device)
         real = self.images[i]
@@ -86,7 +86,7 @@ class Training(State):
         return real, gan.generator(gan.latent(c), c), judged
 
     def recluster(self) -> None:
-        """A new partition of all images, in the slots of the old one; see ``train`` for when it is not taken."""
+        """Make a new partition of all images, in the slots of the old one; ``train`` says when it is refused."""
         self.gan.features.refresh(self.gan, self.images, self.partition)
         start = time.perf_counter()
         new, old = self.cluster(self.gan.features), self.partition
@@ -103,7 +103,7 @@ class Training(State):
         self.seconds["clustering"] += time.perf_counter() - start
 
     def cluster(self, features: Features) -> Partition:
-        """The partition of all images by these features, from the labels as they are."""
+        """The partition of all images by these features, started from the present labels."""
         clusterer, old, s = self.gan.clusterer, self.partition, self.gan.schedule
         y = embed(features, self.gan, self.images)
         if old is not None:
@@ -115,7 +115,7 @@ class Training(State):
                 f"the features name slot {int(labels.max())} and the clusterer has {clusterer.capacity}: "
                 "build the features for the clusterer's capacity"
             )
-        with own_randomness(y, self.seed, SUBSET):  # the same images each time: their labels are the state of a chain
+        with own_randomness(y, self.seed, SUBSET):  # the same images each time, for their labels go on as one chain
             some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
         with own_randomness(y, self.seed, CLUSTER, self.step + 1):
             x, projection = _reduce(y, clusterer.max_dim)
@@ -128,7 +128,7 @@ class Training(State):
         return partition.align_to(reference) if s.matching and reference is not None else partition
 
     def follow(self, real: Tensor, i: Tensor) -> None:
-        """Let a clusterer that follows mini-batches see this one."""
+        """Pass this mini-batch to a clusterer that follows mini-batches, one that has ``update``."""
         update = getattr(self.gan.clusterer, "update", None)
         if update is None:
             return
@@ -138,7 +138,7 @@ class Training(State):
         self.seconds["clustering"] += time.perf_counter() - start
 
     def check(self) -> None:
-        """Raise a ``ValueError`` if a loss has not been finite; until it is called no step waits for the device."""
+        """Raise a ``ValueError`` if a loss was not finite; between two calls no step waits for the device."""
         if not self.losses:
             return
         finite = torch.stack(self.losses).isfinite().view(-1, 2).all(1).tolist()
@@ -160,10 +160,10 @@ class Training(State):
         return row
 
     def close(self, config: dict[str, Any]) -> Run:
-        """What a user gets, made on copies: going on does not see it.
+        """The run that a user gets, made on copies, so that training can go on as if it had not been asked for.
 
-        The labels are those of the last round, the components are of these labels in the features as they are now. A
-        run that ends in the warm-up is clustered once.
+        Labels are those of the last partition, and components follow from them in the features as they are now. A run
+        that ends in the warm-up is clustered once.
         """
         features = copy.deepcopy(self.gan.features)
         if self.partition is None:

@@ -1,4 +1,4 @@
-"""A mixture GAN: the parts, and when each of them has its turn."""
+"""A mixture GAN: its parts, its schedule, and the recipe that it is made from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -19,18 +19,20 @@ __all__ = ["MixtureGAN", "Recipe", "Schedule", "check_sizes"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """When and how fast: everything in absolute steps, so that ``steps`` of a run only says where to stop.
+    """When images are clustered, when a run is saved, and how fast networks learn, all in absolute steps of training.
+
+    So ``steps`` of a run only says where to stop.
 
     Args:
         batch: images a step.
         warmup: steps before the first partition; until then slots are uniform and the discriminator gets ``None``.
             ``None``: no partition in training, one when it ends.
-        every: steps from one partition to the next; ``None``: the first is the only one.
+        every: steps from one partition to the next; ``None``: the first partition is the only one.
         warm_start: whether the clusterer starts from the labels of the old partition.
-        matching: whether a new partition keeps the slots of the old one, by the overlap of their clusters.
+        matching: whether clusters of a new partition take the slots of those of the old one that they overlap with.
         generator_rate, discriminator_rate: learning rates of Adam.
-        latent_rate: of what the latent learns; ``None``: that of the generator.
-        decay: the step at which all three rates, falling on a line from the first, reach 0; ``None``: they stay.
+        latent_rate: learning rate of the latent's parameters; ``None``: that of the generator.
+        decay: the step at which all three rates reach 0, falling linearly from step 0; ``None``: they do not fall.
         discriminator_steps: steps of the discriminator, each on a batch of its own, to one of the generator.
         betas: of Adam.
         penalty: on the discriminator; ``None`` for none.
@@ -100,18 +102,18 @@ class Recipe(ABC):
     ``bnpgan.recipes`` has one for each paper. ``capacity`` is set here and reaches clusterer, embedding and heads.
 
     Args:
-        shape: of one datum, ``(C, H, W)`` of an image or ``(D,)`` of a point.
+        shape: of one datum, an image ``(C, H, W)`` or a point ``(D,)``.
         capacity: the number of slots.
         backbone: the networks: a :class:`~bnpgan.models.Backbone`, or the name of one of the usual width, ``mlp``,
             ``maxout`` (the papers' networks for points; the default for these) or ``dcgan`` (the default for images).
         z_dim: size of the noise.
         clusterer: finds the partition.
-        loss: what the networks play.
-        schedule: when and how fast.
-        features: a class of features that takes no arguments, in place of those of the paper; ``None``: these.
+        loss: the adversarial loss.
+        schedule: when images are clustered, and how fast networks learn.
+        features: a class of features that takes no arguments, in place of the paper's; ``None``: the paper's.
 
     Raises:
-        ValueError: if the shape is none, the backbone is unknown or cannot take it, or a number is out of range.
+        ValueError: if ``shape`` is no shape, the backbone is unknown or cannot take it, or a number is out of range.
     """
 
     shape: tuple[int, ...]
@@ -163,12 +165,12 @@ class Recipe(ABC):
         return self.backbone
 
     def own(self, features: Callable[[], Features]) -> Features:
-        """The features of the paper, or those that stand in their place."""
+        """The features of the paper, or those given in their place."""
         return features() if self.features is None else self.features()
 
     @property
     def makes(self) -> str:
-        """What the networks follow from: equal for recipes that make the same ones."""
+        """All that the networks depend on, as text: equal for recipes that make the same networks."""
         others = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in SWAPPED}
         return repr((type(self), others))
 
@@ -200,7 +202,7 @@ def _backbone(backbone: Backbone | str | None, shape: tuple[int, ...]) -> Backbo
 
 
 NETWORKS = ("generator", "discriminator", "latent", "features")
-SWAPPED = ("clusterer", "loss", "schedule", "features")  # on a built GAN; its recipe takes note of them
+SWAPPED = ("clusterer", "loss", "schedule", "features")  # parts whose replacement in a built GAN its recipe notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,9 +216,9 @@ class MixtureGAN:
         clusterer: finds the partition.
         features: what the clusterer sees of an image.
         loss: the adversarial loss.
-        schedule: when and how fast.
-        recipe: what would make this GAN again; it takes note of a clusterer, a loss, a schedule, and features that need
-            no arguments, when they are swapped. ``None`` where the parts were put together by hand.
+        schedule: when images are clustered, and how fast networks learn.
+        recipe: what would make this GAN again. If a clusterer, a loss, a schedule, or features that need no arguments
+            are replaced, so they are in the recipe. ``None`` where the parts were put together by hand.
 
     Example:
         >>> from bnpgan import recipes, samplers
@@ -240,13 +242,13 @@ class MixtureGAN:
             return
         for name in ("clusterer", "loss", "schedule"):
             mine = getattr(self, name)
-            fits = name != "clusterer" or mine.capacity == recipe.capacity  # or the networks would be others
+            fits = name != "clusterer" or mine.capacity == recipe.capacity  # another capacity would need other networks
             if fits and mine is not getattr(recipe, name):
                 recipe = replace(recipe, **{name: mine})
         object.__setattr__(self, "recipe", replace(recipe, features=self._features_of(recipe)))
 
     def _features_of(self, recipe: Recipe) -> type[Features] | None:
-        # What the recipe should say of features: a class where that alone makes them again, nothing where they are its.
+        # The field ``features`` of the recipe: None for the paper's, a class where the class alone makes these again.
         kind, known = type(self.features), recipe.features
         if getattr(self.features, "made_by", None) == recipe.makes:
             return known if known is kind else None
@@ -254,7 +256,7 @@ class MixtureGAN:
 
     @property
     def by_hand(self) -> tuple[str, ...]:
-        """The names of the parts that are not what ``recipe`` makes; all of them where there is none."""
+        """The names of the parts that ``recipe`` would not make again; of all parts where there is no recipe."""
         if self.recipe is None:
             return (*NETWORKS, "clusterer", "loss", "schedule")
         made = self.recipe.makes
@@ -264,7 +266,7 @@ class MixtureGAN:
         return (*hand, *(["clusterer"] if self.clusterer is not self.recipe.clusterer else []))
 
     def noted(self, recipe: Recipe) -> "MixtureGAN":
-        """The same parts, marked as what this recipe makes."""
+        """The same parts, marked as made by this recipe."""
         for name in NETWORKS:
             getattr(self, name).made_by = recipe.makes
         return replace(self, recipe=recipe)
@@ -281,7 +283,7 @@ class MixtureGAN:
 
 
 def _needs_nothing(features: Features) -> bool:
-    # Whether its class alone makes it again.
+    # Whether the class makes such features again: without arguments, and with nothing learned.
     parameters = signature(type(features)).parameters.values()
     needed = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return not needed and not features.state_dict()

@@ -1,8 +1,9 @@
-"""Parts as plain data: what JSON can hold, and back.
+"""Parts as plain data that JSON can hold, and plain data as parts again.
 
-A part is a frozen dataclass; it becomes ``{"class": "bnpgan.priors.PitmanYor", "concentration": 1.0, ...}``, its
-tensors lists of numbers, functions and classes their names. What comes back is built by its constructor, which checks
-it: a file from a stranger can name dataclasses that lie on this machine, and nothing else is run.
+A part is a frozen dataclass. It becomes ``{"class": "bnpgan.priors.PitmanYor", "concentration": 1.0, ...}``; tensors
+become lists of numbers, functions and classes their names. Its constructor makes the part again and checks it: a file
+from a stranger can name functions, networks and dataclasses that are installed here, and runs nothing but the
+constructors of dataclasses.
 """
 
 import dataclasses
@@ -21,14 +22,14 @@ __all__ = ["from_plain", "to_plain"]
 
 
 def to_plain(value: Any, name: str = "") -> Any:
-    """What JSON can hold in place of a number, a name, a tensor, a function, a class, or a dataclass of such.
+    """A number, a name, a tensor, a function, a class, or a dataclass of such, as data that JSON can hold.
 
     Args:
         value: the part.
-        name: what it is called in messages.
+        name: what messages call it.
 
     Raises:
-        ValueError: if something is no data, or a class or a function cannot be imported by its name.
+        ValueError: if a part is none of these, or a class or a function cannot be imported by its name.
 
     Example:
         >>> from bnpgan.priors import PitmanYor
@@ -59,10 +60,10 @@ def to_plain(value: Any, name: str = "") -> Any:
 
 
 def from_plain(value: Any, name: str = "") -> Any:
-    """What ``to_plain`` was given, of which lists come back as tuples.
+    """The part that ``to_plain`` was given; lists come back as tuples.
 
     Raises:
-        ValueError: if a class or a function is not there, or its constructor refuses what is noted.
+        ValueError: if a class or a function cannot be found, or a constructor refuses the saved values.
 
     Example:
         >>> from_plain({"class": "bnpgan.priors.PitmanYor", "concentration": 1.0, "discount": 0.3})
@@ -121,21 +122,23 @@ _MAKERS: dict[str, Callable[[dict[str, Any], str], Any]] = {
 
 
 def _by_fields(kind: type) -> bool:
-    # Whether its constructor takes the fields, and nothing else that it needs.
+    # Whether its constructor takes all fields, and needs nothing else.
     fields = {field.name for field in dataclasses.fields(kind) if field.init}
     parameters = signature(kind).parameters
     return fields <= parameters.keys() and all(name in fields for name, p in parameters.items() if p.default is p.empty)
 
 
 def _parameters(law: Distribution, name: str) -> dict[str, Any]:
-    known = [key for key in law.arg_constraints if key in vars(law)]  # of probs and logits the one that was given
+    known = [
+        key for key in law.arg_constraints if key in vars(law)
+    ]  # of two forms, such as probs and logits, the one that was given
     if not known:
         raise ValueError(f"{name}: the parameters of {law} are not known: pass a distribution of torch")
     return {key: to_plain(getattr(law, key), f"{name}.{key}") for key in known}
 
 
 def _address(thing: Any, name: str) -> str:
-    # The shortest module that has it under its own name: where users import it from.
+    # By the outermost package that has it under its own name, from which users import it.
     words, own = thing.__module__.split("."), thing.__qualname__
     for i in range(1, len(words) + 1):
         module = importlib.import_module(".".join(words[:i]))

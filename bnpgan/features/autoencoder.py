@@ -1,4 +1,4 @@
-"""An auto-encoder of the images alone, trained once: labels of Logo-GAN."""
+"""Codes of an auto-encoder that is trained once, on the images alone: the features of Logo-GAN."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ __all__ = ["FromAutoencoder"]
 
 
 class FromAutoencoder(Features):
-    r"""The codes of an auto-encoder, which learns once, before the first partition, and knows no GAN.
+    r"""The codes of an auto-encoder that learns once, before the first partition, and reads nothing of the GAN.
 
     .. math:: \min_{E, F} \; E_i \| F(E(x_i)) - x_i \|^2
 
@@ -51,7 +51,7 @@ class FromAutoencoder(Features):
             return self.encoder(images)
 
     def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
-        """Train before the first partition; later ones are made in the same codes."""
+        """Train before the first partition; the codes of later ones are the same."""
         assert self.optimizer is not None
         for _ in range(self.steps if partition is None else 0):
             x = images[torch.randint(len(images), (self.batch,), device=images.device)]

@@ -1,4 +1,4 @@
-"""What every kind of features is, and those that learn nothing of their own."""
+"""The base of all features, and those that learn nothing of their own."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class Networks(Protocol):
 
 
 class Features(nn.Module, ABC):
-    """Maps images to the points that are clustered; owns what it trains for that, networks and optimiser.
+    """Maps images to the points that are clustered; owns the networks that it trains for that, and their optimiser.
 
     Attributes:
         optimizer: of the parameters that ``refresh`` trains; ``None`` where there are none.
@@ -43,7 +43,7 @@ class Features(nn.Module, ABC):
         """Points ``(B, D)`` for images ``(B, ...)``; keeps no reference to ``gan``."""
 
     def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
-        """Train, before the images are clustered anew, what the features need; most need nothing.
+        """Train what the features need, before each new partition; most need nothing.
 
         Args:
             gan: the networks as they are now.
@@ -53,7 +53,7 @@ class Features(nn.Module, ABC):
         return None
 
     def suggest(self, y: Tensor) -> Tensor | None:
-        """Labels ``(N,)`` that the features ``(N, D)`` themselves speak for before there is a partition, if any."""
+        """Labels ``(N,)`` to start the first partition from, where the features ``(N, D)`` themselves suggest some."""
         return None
 
 
@@ -102,7 +102,7 @@ class FixedEncoder(Features):
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module in evaluation mode for a while."""
+    """Inside, a module is in evaluation mode; then it is put back as it was."""
     training = module.training
     module.eval()
     try:
@@ -116,7 +116,9 @@ def embed(features: Features, gan: Networks, images: Tensor) -> Tensor:
     with torch.no_grad():
         first, *rest = images.split(1024)
         y = features(gan, first)
-        points = y.new_empty(len(images), *y.shape[1:])  # in place of all parts beside their concatenation
+        points = y.new_empty(
+            len(images), *y.shape[1:]
+        )  # written part by part: a concatenation would hold all features twice
         points[: len(first)] = y
         for i, part in enumerate(rest, 1):
             points[1024 * i : 1024 * i + len(part)] = features(gan, part)

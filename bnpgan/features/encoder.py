@@ -72,11 +72,11 @@ class FromEncoder(Features):
             return self.encoder(images)
 
     def suggest(self, y: Tensor) -> Tensor:
-        """The slot ``(N,)`` whose one-hot vector is nearest: generator and clusters agree on names from the start."""
+        """The slot ``(N,)`` whose one-hot vector is nearest, so that clusters take the slots the generator has used."""
         return self.head(y).argmax(1)
 
     def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
-        """Train Q, the generator held still."""
+        """Train Q on images of the generator, which is left as it is."""
         assert self.optimizer is not None
         for _ in range(self.first_steps if partition is None else self.steps):
             if partition is None:
@@ -97,7 +97,7 @@ class FromEncoder(Features):
 
 
 def shifted(images: Tensor, s: int) -> Tensor:
-    """Images ``(B, C, H, W)`` moved by up to ``s`` pixels, each by its own; edges are repeated."""
+    """Images ``(B, C, H, W)``, each moved by up to ``s`` pixels on its own; edges are repeated."""
     if not s:
         return images
     H, W = images.shape[-2:]

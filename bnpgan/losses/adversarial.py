@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class GANLoss(Protocol):
-    """What every adversarial loss is: two scalars to minimise, from the discriminator's outputs.
+    """Two scalars to minimise, from the discriminator's outputs.
 
     Outputs are ``(B,)``, the higher the more real, or, for the losses over classes, ``(B, N)``, one for each class. The
-    slots they were judged under come along for losses that need them; they are None before there is a partition.
+    slots under which images were judged are passed for losses that need them; None before there is a partition.
     """
 
     def discriminator(self, real: Tensor, fake: Tensor, c_real: Tensor | None, c_fake: Tensor | None) -> Tensor:
@@ -80,8 +80,8 @@ class Hinge:
 class Wasserstein:
     r"""The Wasserstein loss: minus the discriminator's estimate of the distance between the two distributions.
 
-    :math:`L_D = -E\, D(x) + E\, D(G(z))`; :math:`L_G = -E\, D(G(z))`. It bounds nothing and estimates a distance only
-    of a discriminator kept Lipschitz: train it with ``GradientPenalty``. The slots are not read.
+    :math:`L_D = -E\, D(x) + E\, D(G(z))`; :math:`L_G = -E\, D(G(z))`. It is a distance only for a discriminator that is
+    held Lipschitz, and unbounded else: train it with ``GradientPenalty``. The slots are not read.
 
     Example:
         >>> import torch

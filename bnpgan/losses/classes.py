@@ -1,6 +1,7 @@
 """Adversarial losses of a discriminator that gives each image one number for each class.
 
-GM-GAN's supervised form. Accounts of its discriminator differ: N sigmoids, or a softmax over N + 1. Both are here.
+The supervised GM-GAN has such a discriminator. Accounts of it differ, N sigmoids or a softmax over N + 1 outputs: both
+are here.
 """
 
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ class RealClasses:
 
 
 def _classes(name: str, c: Tensor | None, of: str, outputs: Tensor) -> Tensor:
-    # One column of classes, to scatter or gather with.
+    # The classes as a column (B, 1), as scatter and gather take them.
     if c is None:
         raise ValueError(f"{name} is None: this loss needs a class for each image; set warmup to 0 and use FixedLabels")
     if outputs.ndim != 2 or c.shape != outputs.shape[:1]:
@@ -89,7 +90,7 @@ def _classes(name: str, c: Tensor | None, of: str, outputs: Tensor) -> Tensor:
 
 
 def _against_all(logits: Tensor, c: Tensor) -> Tensor:
-    # -log D = softplus(-logit) and -log(1 - D) = softplus(logit): the sign of the class's own logit turns.
+    # -log D = softplus(-logit) and -log(1 - D) = softplus(logit): the logit of the image's own class changes its sign.
     signs = logits.new_ones(logits.shape).scatter(1, c, -1)
     return F.softplus(signs * logits).sum(1).mean()
 

@@ -11,7 +11,7 @@ Discriminator = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class Penalty(Protocol):
-    """What every penalty is: a scalar to add to the discriminator's loss at every ``every``-th step."""
+    """A scalar that is added to the discriminator's loss at every ``every``-th step."""
 
     @property
     def every(self) -> int:
@@ -27,8 +27,8 @@ class Penalty(Protocol):
 class R1:
     r"""The gradient penalty on real images, ``weight`` times ``every`` times :math:`E \|\nabla_x D(x, c)\|^2`.
 
-    There is no 1/2: ``weight`` is the paper's :math:`\gamma / 2`, as in the code of both MIC-GAN and SC-GAN. The lazy
-    form calls it at every ``every``-th step only; the factor keeps its mean over steps the same.
+    There is no 1/2: ``weight`` is the paper's :math:`\gamma / 2`, as in the code of both MIC-GAN and SC-GAN. With
+    ``every`` above 1 it is called only at every such step; the factor keeps its mean over steps the same.
 
     Args:
         weight: of the penalty, at least 0.
@@ -111,8 +111,8 @@ def _check(weight: float, every: int) -> None:
 def _gradient(discriminator: Discriminator, x: Tensor, c: Tensor | None) -> Tensor:
     # (B, ...) -> (B, D), with a graph: the penalty trains the discriminator.
     x = x.detach().requires_grad_()
-    # One image's output does not depend on another image, so the sum's gradient holds each image's own.
-    # Batch norm couples them; the papers' code takes the gradient of the sum there too.
-    # Of a discriminator with an output for each class it is the gradient of the classes' sum.
+    # The output for one image does not depend on another, so the gradient of the sum holds that of each image. Under
+    # batch normalisation it does depend; the papers' code takes the gradient of the sum there too. Where there is an
+    # output for each class it is the gradient of the sum over the classes.
     (gradient,) = torch.autograd.grad(discriminator(x, c).sum(), x, create_graph=True)
     return gradient.flatten(1)

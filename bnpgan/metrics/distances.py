@@ -15,7 +15,7 @@ def frechet_distance(real: Tensor, fake: Tensor, extractor: Extractor) -> float:
     r"""The squared Frechet distance between Gaussians fitted to the features of real and generated images.
 
     :math:`\|\mu_r - \mu_f\|^2 + \mathrm{tr}(\Sigma_r + \Sigma_f - 2 (\Sigma_r \Sigma_f)^{1/2})`, with the unbiased
-    covariances. Estimated from samples it is too large, the more so the fewer: compare at equal numbers, many times D.
+    covariances. Its estimate is too large, the more so the fewer images: compare at equal numbers, many times D.
 
     Args:
         real: Real images ``(N, ...)``, at least 2.
@@ -37,12 +37,12 @@ def frechet_distance(real: Tensor, fake: Tensor, extractor: Extractor) -> float:
     References:
         GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium, 2017, Eq. 6.
     """
-    # Here and not above: loading it takes a second, which every command would wait.
+    # Imported here, for it takes a second, for which every command would wait.
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     a, b = _both(2, real, fake, extractor, "pass more")
     metric = FrechetInceptionDistance(feature=_Given(a.shape[1])).to(a.device)
-    # A common shift changes nothing, but the covariance is summed up uncentred, and features may lie far from 0.
+    # A common shift changes no distance. torchmetrics sums uncentred squares, which lose digits far from 0.
     centre = a.mean(0)
     metric.update(a - centre, real=True)
     metric.update(b - centre, real=False)
@@ -99,7 +99,7 @@ def kernel_distance(
 
 
 class _Given(nn.Identity):
-    # Torchmetrics asks its network for the number of features; here they have been extracted.
+    # torchmetrics asks a network for its number of features; here the features have been extracted already.
     def __init__(self, num_features: int) -> None:
         super().__init__()
         self.num_features = num_features

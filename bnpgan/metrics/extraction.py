@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 Extractor = Callable[[Tensor], Tensor]
 
-_CHUNK = 512
+_CHUNK = 512  # images in a call of the extractor
 
 
 def extract(name: str, images: Tensor, extractor: Extractor) -> Tensor:
@@ -34,7 +34,7 @@ def extract(name: str, images: Tensor, extractor: Extractor) -> Tensor:
     if len(images) == 0:
         raise ValueError(f"{name} holds no images: pass at least one")
     modules: Callable[[], Iterable[nn.Module]] = getattr(extractor, "modules", tuple)
-    modes = [(module, module.training) for module in modules()]  # they may differ within a network
+    modes = [(module, module.training) for module in modules()]  # modules of one network may be in different modes
     try:
         for module, _ in modes:
             module.training = False

@@ -21,8 +21,8 @@ def modes(
         samples: Generated points ``(n, D)``.
         means: The mixture's means ``(M, D)``.
         std: Standard deviation of its components, in the units of ``samples``.
-        box: Ask for 3 standard deviations in each coordinate, as the released code of SC-GAN does, not in Euclidean
-            distance.
+        box: Whether a point of high quality lies within 3 standard deviations in each coordinate, as in the released
+            code of SC-GAN, and not in Euclidean distance.
         weights: True weights ``(M,)``, positive, up to a factor; uniform if None.
 
     Returns:
@@ -60,11 +60,11 @@ def modes(
 def exact_modes(
     n: int, means: Array, std: float, weights: Array | None = None, box: bool = False, repeats: int = 20
 ) -> dict[str, float]:
-    r"""What n exact samples of the mixture score in ``modes``, on average: the ceiling of one, the floor of the other.
+    r"""What n exact samples of the mixture score in ``modes``, on average: the best quality and KL to be had.
 
     In two dimensions :math:`1 - e^{-9/2}` = 98.89 % of exact samples lie within 3 standard deviations, 99.47 % in the
-    box, less what lies nearer to another mean. Reverse KL does not reach 0 but, with M modes, about
-    :math:`(M - 1) / 2n`, the noise of counting; with less than a few samples for each mode it is more.
+    box, less what lies nearer to another mean. Reverse KL does not reach 0: with M modes it is about
+    :math:`(M - 1) / 2n`, the noise of counting, and more with less than a few samples for each mode.
 
     Args:
         n: Number of samples: as many as the generator's that were scored.

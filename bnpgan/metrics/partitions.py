@@ -81,9 +81,9 @@ def inverse_purity(labels: Array, truth: Array) -> float:
 def top_purity(labels: Array, truth: Array, n: int) -> tuple[float, float]:
     r"""Purity within the ``n`` largest clusters, and the share of images they hold.
 
-    :math:`\sum_{k \le n} \max_j |\omega_k \cap c_j| \, / \sum_{k \le n} |\omega_k|`, clusters by falling size. The
-    divisor is the images in these clusters: the paper does not say, but with all images its own figures could not be
-    reached. Read it beside the mass, for it hides what the other clusters hold.
+    :math:`\sum_{k \le n} \max_j |\omega_k \cap c_j| \, / \sum_{k \le n} |\omega_k|`, clusters in the order of falling
+    size. The divisor is the number of images in these clusters: the paper does not say so, but divided by all
+    images its own figures could not be reached. Read purity beside the mass, for it says nothing of other clusters.
 
     Args:
         labels: Cluster of each image ``(N,)``.

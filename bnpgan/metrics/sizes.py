@@ -1,4 +1,4 @@
-"""How many clusters there are, by their sizes."""
+"""Numbers of clusters: the large ones, and the effective number."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,7 +39,7 @@ def large_clusters(labels: Array, share: float = 0.01) -> int:
 
 
 def effective_clusters(labels: Array) -> float:
-    r"""The number of equal clusters as diverse, :math:`\exp(-\sum_k p_k \log p_k)` with :math:`p_k = n_k / N`.
+    r"""The number of equal clusters of the same entropy, :math:`\exp(-\sum_k p_k \log p_k)`, :math:`p_k = n_k / N`.
 
     Args:
         labels: clusters ``(N,)``.

@@ -1,6 +1,6 @@
-"""GM-GAN's two scores, between which the scale of the latent covariance trades: quality and diversity.
+"""GM-GAN's two scores, quality and diversity: the scale of the latent covariance trades one for the other.
 
-The paper's body was not at hand; what is uncertain is marked as our reading.
+We did not have the body of the paper; what is uncertain is marked as our reading.
 """
 
 import math
@@ -10,8 +10,14 @@ from torch import Tensor
 
 from bnpgan.metrics.extraction import Extractor, extract
 
-_CHUNK = 256
-_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, finest first
+_CHUNK = 256  # generated images, or pairs of images, at a time
+_WEIGHTS = (
+    0.0448,
+    0.2856,
+    0.3001,
+    0.2363,
+    0.1333,
+)  # of the five scales in MS-SSIM, finest first
 
 
 def quality(fake: Tensor, real: Tensor, extractor: Extractor, a: float = 1.0) -> float:
@@ -46,7 +52,7 @@ def quality(fake: Tensor, real: Tensor, extractor: Extractor, a: float = 1.0) ->
     if not 0 < a < math.inf:
         raise ValueError(f"a must be positive, got {a}: pass e.g. 1")
     f, r = extract("fake", fake, extractor), extract("real", real, extractor)
-    # The matrix product that cdist takes for large inputs cancels where d is small, which float64 can afford.
+    # For large inputs cdist takes a matrix product, which loses digits where d is small: features are float64.
     d = torch.cat([torch.cdist(part, r).amin(1) for part in f.split(_CHUNK)])
     return (math.log(a) - d.square()).sigmoid().mean().item()
 
@@ -80,7 +86,7 @@ def diversity(images: Tensor) -> float:
         Images, 2018, the diversity score;
         Multi-scale structural similarity for image quality assessment, 2003, Eq. 7.
     """
-    # Here and not above: loading it takes a second, which every command would wait.
+    # Imported here, for it takes a second, for which every command would wait.
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
     if images.ndim != 4 or len(images) < 2 or min(images.shape[2:]) < 7:
@@ -94,10 +100,10 @@ def diversity(images: Tensor) -> float:
     order = torch.randperm(len(images), device=images.device)
     similarity = [
         multiscale_structural_similarity_index_measure(
-            # From [-1, 1] to [0, 1]: the term for luminance is made for brightness above 0.
+            # From [-1, 1] to [0, 1]: the term for luminance needs brightness above 0.
             (images[i].double() + 1) / 2,
             (images[j].double() + 1) / 2,
-            sigma=0.3 * (window // 2),  # torchmetrics takes the window from it: 1.5 for 11 pixels
+            sigma=0.3 * (window // 2),  # torchmetrics sets the window by it: 1.5 for 11 pixels
             kernel_size=window,
             data_range=1.0,
             betas=weights,

@@ -9,15 +9,15 @@ from .conditioning import Conditioning
 from .heads import Trunk
 
 Shape = tuple[int, ...]
-"""Of one datum: ``(D,)`` for points, ``(C, H, W)`` for images."""
+"""The shape of one datum: ``(D,)`` of a point, ``(C, H, W)`` of an image."""
 
 
 @dataclass(frozen=True)
 class Backbone(ABC):
-    """Networks of one kind and a width; a frozen dataclass, so that a run can note what it was made with.
+    """Networks of one kind and width; a frozen dataclass, so that a run can save what it was made with.
 
     Attributes:
-        width: of the layers; what it counts a leaf says.
+        width: of the layers; each leaf says what it counts.
     """
 
     width: int
@@ -35,5 +35,5 @@ class Backbone(ABC):
         """Maps data of a shape to features, for the head of a discriminator."""
 
     def encoder(self, shape: Shape) -> Trunk:
-        """A trunk for an encoder, such as MIC-GAN's Q: that of the discriminator where a leaf says nothing else."""
+        """A trunk for an encoder, such as MIC-GAN's Q; unless a leaf has another, that of the discriminator."""
         return self.trunk(shape)

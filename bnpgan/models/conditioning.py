@@ -1,7 +1,7 @@
 """How the cluster ``c`` enters a generator: with the latent vector at its input, and in its layers.
 
-``c`` is either ``(B,)`` int64 slots, as in training, or ``(B, capacity)`` float rows, convex combinations of slots,
-with which one walks between clusters.
+``c`` is either ``(B,)`` int64 slots, as in training, or ``(B, capacity)`` float rows of weights, convex combinations of
+slots, which lie between clusters.
 """
 
 from abc import ABC, abstractmethod
@@ -35,7 +35,7 @@ def lookup(table: Tensor, c: Tensor) -> Tensor:
     """
     capacity = table.shape[0]
     if c.ndim == 1 and c.dtype == torch.int64:
-        # Not `table[c]`: that would take slot -1 for the last one, and hide a label that was never assigned.
+        # Not `table[c]`, which would read slot -1 as the last one and hide a label that was never assigned.
         return F.embedding(c, table)
     if c.ndim == 2 and c.is_floating_point() and c.shape[1] == capacity:
         return c.to(table.dtype) @ table
@@ -46,7 +46,7 @@ def lookup(table: Tensor, c: Tensor) -> Tensor:
 
 
 class Conditioning(nn.Module, ABC):
-    """What every conditioning is: a map from ``(z, c)`` to a generator's input of ``out_dim`` features."""
+    """A map from ``(z, c)`` to a generator's input of ``out_dim`` features."""
 
     out_dim: int
 
@@ -55,7 +55,7 @@ class Conditioning(nn.Module, ABC):
         """Maps ``z`` ``(B, D)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows, to ``(B, out_dim)``."""
 
     def modulation(self, channels: int) -> nn.Module:
-        """How the cluster conditions a layer of so many channels, ``(h, c) -> h``: most conditionings leave it."""
+        """A module ``(h, c) -> h`` that conditions a layer of so many channels; mostly it leaves the layer as it is."""
         return Unmodulated()
 
 
@@ -144,7 +144,7 @@ class Unconditional(Conditioning):
 
 
 class EveryLayer(Conditioning):
-    """Another conditioning at the input, and the cluster in every layer besides, as the paper of MIC-GAN has it.
+    """Any conditioning at the input, and a modulation of every layer by the cluster, as in the paper of MIC-GAN.
 
     Args:
         conditioning: at the input.
@@ -192,7 +192,7 @@ class Modulation(nn.Module):
         self.table = nn.Parameter(torch.zeros(capacity, 2 * channels))
 
     def forward(self, h: Tensor, c: Tensor) -> Tensor:
-        """Maps normalised activations ``(B, channels, ...)`` and ``c``, slots or rows of weights, to as many."""
+        """Maps normalised activations ``(B, channels, ...)`` and ``c``, slots or rows of weights, to the same shape."""
         gain, shift = lookup(self.table, c).view(len(h), 2, -1, *([1] * (h.ndim - 2))).unbind(1)
         return (1 + gain) * h + shift
 

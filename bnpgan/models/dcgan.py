@@ -19,7 +19,7 @@ def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
     channels, height, width = shape
     if height != width or height not in _SIDES:
         side = max(height, width)
-        # The larger of two equally near sides, which keeps the detail.
+        # Of two sides that are equally near the larger one, which keeps the detail.
         nearest = max(_SIDES, key=lambda s: (-abs(s - side), s))
         problem = "which is not square" if height != width else f"but {side} is not one of the sides {_SIDES}"
         raise ValueError(f"shape: got {shape}, {problem}; resize the images to {(channels, nearest, nearest)}")

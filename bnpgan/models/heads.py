@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Trunk(nn.Module, ABC):
-    """What every trunk is: a map from data ``(B, ...)`` to features ``(B, out_dim)``, for a head or an encoder."""
+    """A map from data ``(B, ...)`` to features ``(B, out_dim)``, on which a head or an encoder is put."""
 
     out_dim: int
 
@@ -33,7 +33,7 @@ class ScalarHead(nn.Module):
 
 
 class MaskedHead(nn.Module):
-    r"""One logit per slot, of which the one at the condition is taken: :math:`D(x, c) = w_c^\top h + b_c`.
+    r"""One logit per slot, of which that of the image's slot is taken: :math:`D(x, c) = w_c^\top h + b_c`.
 
     One more logit, the last, judges images while there is no partition yet.
 
@@ -126,8 +126,8 @@ class Discriminator(nn.Module):
 class PackedDiscriminator(nn.Module):
     r"""Judges several images at once, :math:`D(x_1, \dots, x_m)`: all from the data, or all from the generator.
 
-    A generator that has lost modes makes packs that are too much alike, and that can be seen. Images are packed in the
-    order in which they come, on the channels; a batch must be a multiple of the pack.
+    Packs of a generator that has lost modes are too much alike, which such a discriminator can see. Images are packed
+    in the order in which they come, side by side as channels; a batch must be a multiple of the pack.
 
     Args:
         trunk: maps packs ``(B, m C, H, W)``, or ``(B, m D)`` for points, to features ``(B, out_dim)``.

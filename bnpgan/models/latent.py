@@ -9,7 +9,7 @@ from .conditioning import lookup
 
 
 class Latent(nn.Module, ABC):
-    """What every latent is: a map from standard normal noise to ``p(z given c)``.
+    """A map from standard normal noise to draws of ``p(z given c)``.
 
     Attributes:
         dim: size of ``z``, and of the noise.
@@ -48,7 +48,7 @@ class Gaussian(Latent):
         self.dim = dim
 
     def place(self, noise: Tensor, c: Tensor) -> Tensor:
-        """Returns the noise ``(B, dim)``; of ``c`` nothing is read."""
+        """Returns the noise ``(B, dim)``; ``c`` is not read."""
         return noise
 
 
@@ -65,7 +65,7 @@ class GaussianMixture(Latent):
         capacity: number of slots.
         dim: size of ``z``, d.
         spread: c, half the side of the cube that means are drawn from.
-        std: :math:`\sigma`, a standard deviation; accounts of the paper differ on whether it is one or a variance.
+        std: :math:`\sigma`, a standard deviation; accounts of the paper differ on whether the figure is a variance.
         each: Gaussians to a slot.
         dynamic: whether means and factors learn.
         full: whether factors that learn are full matrices; else they are diagonal.
@@ -109,7 +109,7 @@ class GaussianMixture(Latent):
             self.register_buffer("factors", factors)
 
     def place(self, noise: Tensor, c: Tensor) -> Tensor:
-        """Maps noise ``(B, dim)`` to ``z``; of slots with several Gaussians rows of weights take the first."""
+        """Maps noise ``(B, dim)`` to ``z``; where slots have several Gaussians, rows of weights combine the first."""
         means: Tensor = self.means
         factors: Tensor = self.factors
         if c.ndim == 1:
@@ -122,7 +122,8 @@ class GaussianMixture(Latent):
     def separation(self) -> float:
         r"""Mean distance between two means, in standard deviations of a coordinate.
 
-        It decides whether modes separate: :math:`c \sqrt{2 d / 3} / \sigma` on average for means that were just drawn.
+        It decides whether modes separate. Right after the draw of the means it is :math:`c \sqrt{2 d / 3} / \sigma`
+        on average.
         """
         variance = self.factors.detach().flatten(1).square().sum(1) / self.dim
         apart = torch.pdist(self.means.detach())

@@ -174,7 +174,7 @@ class MaxoutMLP(Backbone):
         return MLPGenerator(shape, conditioning, 4 * (self.width,), bounded=len(shape) == 3)
 
     def trunk(self, shape: Shape) -> Trunk:
-        """Layers of five affine maps to a unit."""
+        """Maxout layers, five affine maps per unit."""
         return MLPTrunk(shape, 3 * (max(1, self.width // 2),))
 
     def encoder(self, shape: Shape) -> Trunk:

@@ -68,7 +68,7 @@ __all__ = [
 
 
 def build(saved: dict[str, Any]) -> MixtureGAN:
-    """The GAN of a recipe as ``config.json`` holds it.
+    """The GAN of a recipe that ``config.json`` holds.
 
     Raises:
         ValueError: if it is no recipe, or cannot be made from what is noted of it.

@@ -1,4 +1,4 @@
-"""GANs without a clusterer of their own: no labels, given labels, random labels."""
+"""GANs that find no clusters: without labels, with given labels, with random labels."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,7 +34,7 @@ class GAN(Plain):
 class ClassConditionalGAN(Conditional):
     r"""A class-conditional GAN: the labels are given, ``train(gan, x, labels=classes, ...)``.
 
-    SC-GAN's networks, conditioned on what a person knows in place of what a clusterer finds.
+    SC-GAN's networks, conditioned on known classes in place of clusters.
 
     Args:
         capacity: the number of classes.
@@ -51,7 +51,7 @@ class ClassConditionalGAN(Conditional):
     options: ClassVar[Options] = {"embedding_dim": At("embedding_dim", default=None)}
 
     def usual_clusterer(self) -> Clusterer:
-        """What the labels say."""
+        """The given labels."""
         return FixedLabels(capacity=self.capacity)
 
     def build(self) -> MixtureGAN:
@@ -77,7 +77,7 @@ class RandomLabelGAN(Conditional):
     options: ClassVar[Options] = {"embedding_dim": At("embedding_dim", default=None)}
 
     def usual_clusterer(self) -> Clusterer:
-        """Labels that mean nothing."""
+        """A fresh random label for each image."""
         return RandomLabels(self.capacity)
 
     def build(self) -> MixtureGAN:

@@ -36,7 +36,7 @@ class _GaussianMixtureGAN(Recipe):
     full: bool = False
 
     def usual_clusterer(self) -> Clusterer:
-        """What is said of the images: by a classifier, or by the labels."""
+        """The labels that are given, or that the classifier suggests."""
         return FixedLabels(capacity=self.capacity)
 
     def usual_schedule(self) -> Schedule:
@@ -59,7 +59,7 @@ class GMGAN(_GaussianMixtureGAN):
     deviation the classifier does not transfer to real images as well as with 1, the default here.
 
     Args:
-        classifier: how the classifier learns, after the GAN; of its steps the first count.
+        classifier: how the classifier learns, after the GAN, in ``first_steps`` of its steps.
 
     Example:
         >>> made = GMGAN(shape=(1, 8, 8), capacity=10).build()
@@ -81,11 +81,11 @@ class GMGAN(_GaussianMixtureGAN):
     }
 
     def usual_schedule(self) -> Schedule:
-        """A warm-up for ever."""
+        """No partition in training: the images are clustered when it ends."""
         return replace(super().usual_schedule(), warmup=None)
 
     def build(self) -> MixtureGAN:
-        """The GAN, and the classifier that waits for its end."""
+        """The GAN, with the classifier that learns when training ends."""
         trunk, encoder = self.networks.trunk(self.shape), self.networks.encoder(self.shape)
         return MixtureGAN(
             generator=self.networks.generator(self.shape, Unconditional(self.z_dim)),

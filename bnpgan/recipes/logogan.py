@@ -17,7 +17,7 @@ from bnpgan.samplers import Clusterer, KMeans
 class PrecomputedLabelGAN(Conditional):
     r"""Logo-GAN: labels once, by k-means on the codes of an auto-encoder, before the GAN is trained.
 
-    For the features of any other encoder swap ``features`` for ``FixedEncoder(encoder)`` on what it builds.
+    For any other encoder, replace the features of the built GAN: ``replace(gan, features=FixedEncoder(encoder))``.
 
     Args:
         capacity: the number of clusters.
@@ -66,7 +66,7 @@ class PrecomputedLabelGAN(Conditional):
 
 
 class Decoder(nn.Module):
-    """A generator read as a decoder: codes take the place of noise, and there is no cluster.
+    """A generator as a decoder: it takes codes in place of noise, and no cluster.
 
     Args:
         generator: unconditional.

@@ -16,7 +16,7 @@ from bnpgan.samplers import IGMM, Clusterer, SplitMerge, StickBreaking
 
 
 def _component(recipe: "MICGAN", **changes: float | None) -> "MICGAN":
-    # Another scale of a cluster's codes; made anew, for what a scale sets from the data depends on whether it is given.
+    # With other arguments for the scale. It is made anew, for defaults depend on whether a scale is given.
     now = recipe.clusterer.component  # type: ignore[attr-defined]
     values = {"scale": now.scale, "weight": now.weight, "isotropic": now.isotropic} | changes
     return put(recipe, "clusterer.component", NormalInverseWishart(**values))
@@ -42,12 +42,12 @@ class MICGAN(Recipe):
 
     Args:
         capacity: the number of slots; at least twice the number of clusters that you expect.
-        clusterer: the scale of its component, in a space in which slots lie at distance sqrt(2), decides most how many
-            clusters there are: larger means fewer.
+        clusterer: above all the scale of its component decides how many clusters there are, a larger one fewer; codes
+            of different slots lie at distance sqrt(2).
         encoder: how Q learns.
         learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
         embedding_dim: size of a learned embedding beside ``z``, in place of one that is added: if it is larger than
-            ``z_dim`` the slot says nearly all, and slots hold one mode each from the start, which points need.
+            ``z_dim``, the slot nearly decides the image, and each slot holds one mode from the start: points need this.
         every_layer: whether the slot conditions every layer of the generator, as in the paper, or its input alone.
 
     Example:

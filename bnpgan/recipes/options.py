@@ -1,7 +1,7 @@
 """Flat options: how ``mic_gan(scale=0.2)``, and the command line, set fields that lie deep in a recipe.
 
-An option is a path to a field, from which it has its type, its default and what it means, or a function of the recipe
-for what is no field.
+An option is either the path to a field, which gives it its type, default and explanation, or, for what is no field, a
+function that changes the recipe.
 """
 
 import inspect
@@ -23,7 +23,7 @@ Kind = type[Recipe]
 
 @dataclass(frozen=True)
 class Option:
-    """``put(recipe, value)`` is the recipe with the option set; ``kind`` its type, ``told`` what it means."""
+    """``put(recipe, value)`` is the recipe with the option set, ``kind`` its type, ``told`` its explanation."""
 
     put: Callable[[Any, Any], Any]
     kind: type
@@ -32,13 +32,13 @@ class Option:
 
 
 class At:
-    """The field at a path such as ``clusterer.prior.concentration``, and at ``others`` the same.
+    """An option that sets the field at a path such as ``clusterer.prior.concentration``.
 
     Args:
         path: names with dots between, from the recipe on.
-        others: fields that have the same value.
-        told: what it means, where that is not what the field's own documentation says.
-        default: shown as such, where it depends on the data: ``None``.
+        others: paths of fields that get the same value.
+        told: the explanation; by default that of the field in the docstring of its class.
+        default: what is shown as the default; by default the value of the field. ``None`` if it depends on the data.
     """
 
     def __init__(self, path: str, *others: str, told: str | None = None, default: Any = ...) -> None:
@@ -64,7 +64,7 @@ class At:
 
 @dataclass(frozen=True)
 class Change:
-    """An option that is no field: a function of the recipe and a value; ``default`` may be one of the usual recipe."""
+    """An option that is no field: ``put`` changes the recipe. ``default`` may be a function of the usual recipe."""
 
     put: Callable[[Any, Any], Any]
     kind: type
@@ -78,7 +78,7 @@ class Change:
 
 
 Options = dict[str, At | Change]
-"""Those of a recipe, by name."""
+"""The options of a recipe, by name."""
 
 FIRST: Options = {
     "capacity": At("capacity"),
@@ -116,13 +116,13 @@ LAST: Options = {
 
 @cache
 def options_of(kind: Kind) -> dict[str, Option]:
-    """The options of a recipe by name, in the order in which they are set."""
+    """All options of a recipe by name, in the order in which they are set."""
     own: Options = kind.options  # type: ignore[attr-defined]
     return {name: option.of(kind) for name, option in {**FIRST, **own, **LAST}.items()}
 
 
 def made(kind: Kind, shape: tuple[int, ...], given: Mapping[str, Any]) -> Recipe:
-    """The recipe for data of a shape, with the options that are given; of those, ``None`` leaves what is usual."""
+    """The recipe for data of a shape with the given options; one that is ``None`` keeps its default."""
     set_first = {name: given[name] for name in ("capacity", "backbone") if given.get(name) is not None}
     recipe = kind(shape=shape, **set_first)
     for name, option in options_of(kind).items():
@@ -132,7 +132,7 @@ def made(kind: Kind, shape: tuple[int, ...], given: Mapping[str, Any]) -> Recipe
 
 
 def put(part: Any, path: str, value: Any) -> Any:
-    """The same part with another value in the field at a path."""
+    """A part like this one, with another value in the field at a path."""
     name, _, rest = path.partition(".")
     return replace(part, **{name: put(getattr(part, name), rest, value) if rest else value})
 
@@ -177,7 +177,7 @@ def _shape(image_shape: tuple[int, ...] | None, dim: int | None) -> tuple[int, .
 
 @cache
 def _usual(kind: Kind) -> Recipe:
-    # For images of 32 x 32 pixels: defaults are read off it.
+    # A recipe from which defaults are read: that for images of 32 x 32 pixels.
     return kind(shape=(1, 32, 32))  # type: ignore[call-arg]  # leaves have a capacity
 
 

@@ -14,8 +14,8 @@ class PacGAN(Plain):
     r"""PacGAN: a GAN whose discriminator sees several images at once, all real or all generated.
 
     Args:
-        pack: images that are judged together; the paper has 2 to 4. The batch must be a multiple of it, and is by
-            default the largest that is not above SC-GAN's.
+        pack: images that are judged together; the paper has 2 to 4. The batch must be a multiple of it; by default it
+            is the largest that does not exceed SC-GAN's.
 
     Example:
         >>> PacGAN(shape=(2,), pack=3).schedule.batch
@@ -44,7 +44,7 @@ class PacGAN(Plain):
             )
 
     def usual_schedule(self) -> Schedule:
-        """That of a plain GAN, its batch a multiple of the pack."""
+        """That of a plain GAN, with the batch rounded down to a multiple of the pack."""
         usual = super().usual_schedule()
         return replace(usual, batch=usual.batch // self.pack * self.pack)
 

@@ -1,4 +1,4 @@
-"""What several recipes are built of: SC-GAN's networks and schedule, and an encoder that learns from the generator."""
+"""What several recipes share: SC-GAN's networks and schedule, and an encoder that learns from the generator."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Plain(Recipe):
         return RandomLabels(1)
 
     def usual_schedule(self) -> Schedule:
-        """A warm-up for ever: when training ends the images are clustered once."""
+        """No partition in training; the images are clustered once, when it ends."""
         return self.scgan_schedule(warmup=None)
 
     def scgan_schedule(self, **changes: int | None) -> Schedule:
@@ -47,7 +47,7 @@ class Plain(Recipe):
         return Schedule(**({"batch": 100 if self.points else 64, "every": None, "betas": betas} | changes))  # type: ignore[arg-type]
 
     def unconditional(self, features: Features, pack: int = 1) -> MixtureGAN:
-        """One Gaussian and a discriminator that judges so many images together."""
+        """The GAN of one Gaussian, with a discriminator that judges ``pack`` images together."""
         channels, *sides = self.shape
         trunk = self.networks.trunk((pack * channels, *sides))
         head = ScalarHead(trunk.out_dim)
@@ -72,7 +72,7 @@ class Plain(Recipe):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conditional(Plain):
-    """The same with clusters from the first step on: a normalised embedding beside the noise, a logit for each slot.
+    """A recipe with clusters from the first step on: a normalised embedding beside the noise, a logit for each slot.
 
     Args:
         embedding_dim: size of the embedding; 32 for points, 256 for images.
@@ -92,7 +92,7 @@ class Conditional(Plain):
         return self.scgan_schedule()
 
     def conditional(self, features: Callable[[], Features]) -> MixtureGAN:
-        """The GAN with these features, unless others stand in their place."""
+        """The GAN with these features, unless the recipe names others."""
         seen, trunk = self.own(features), self.networks.trunk(self.shape)
         embedding = Concat(self.capacity, self.z_dim, self.embedding_dim)
         generator = self.networks.generator(self.shape, embedding)
@@ -109,8 +109,8 @@ class Encoder:
         learning_rate: of the encoder.
         real_weight: weight of the likelihood of real images, Eq. 13 of MIC-GAN, in its training.
         shift: pixels by which images are shifted at random before it sees them in training; not for points.
-        hidden: whether clusters are found in its last hidden layer, in which a fixed ``scale`` would have another
-            meaning, instead of its output.
+        hidden: whether clusters are found in the last hidden layer of the encoder, and not in its output. A fixed
+            ``scale`` does not carry over: the hidden layer has other units.
     """
 
     first_steps: int = 600

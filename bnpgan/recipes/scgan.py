@@ -21,8 +21,9 @@ def _online(recipe: "SCGAN", wanted: bool) -> "SCGAN":
 class SCGAN(Conditional):
     r"""SC-GAN: k-means in the discriminator's own features, renewed now and then, or moved at every step.
 
-    The first partition is made in the features of the untrained discriminator; later ones start from the means of the
-    old clusters (Eq. 3) and keep their slots (Eq. 4). The embedding of a slot is normalised and appended to ``z``.
+    The first partition is made in the features of the untrained discriminator. Later ones start from the means of the
+    old clusters (Eq. 3) and keep the slots of these (Eq. 4). The embedding of a slot is normalised and appended to
+    ``z``.
     A supervised start, the paper's ablation, is ``train(gan, x, labels=classes, ...)``.
 
     The defaults are those of the released code: batches of 100 points or 64 images, Adam with betas (.8, .999) for
@@ -31,7 +32,7 @@ class SCGAN(Conditional):
 
     Args:
         capacity: the number of clusters; better too many than too few.
-        clusterer: of at most 10,000 points or 25,000 images, the rest is predicted.
+        clusterer: by default k-means of at most 10,000 points or 25,000 images; the rest is predicted.
 
     Example:
         >>> made = SCGAN(shape=(2,), capacity=50)

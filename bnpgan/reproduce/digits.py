@@ -27,11 +27,11 @@ COLUMNS = {
 }
 
 
-WEIGHT = 0.2  # of the learned scale, for the codes of MIC-GAN and for the pixels: chosen on the labels of the digits
+WEIGHT = 0.2  # share of the images that a learned scale weighs, on codes and on pixels; chosen by the digits' labels
 
 
 def methods() -> dict[str, Method]:
-    """Mixture GANs, and what works on the pixels; ``split-merge`` there is the clusterer of ``mic-gan-learned``."""
+    """Mixture GANs, and clusterers of the pixels: ``split-merge`` is that of ``mic-gan-learned``."""
     common: dict = {"image_shape": (1, 8, 8), "backbone": "mlp"}
     sizes = (10, 20)
 

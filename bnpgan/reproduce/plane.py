@@ -12,7 +12,7 @@ from bnpgan.run import Run
 
 __all__ = ["GRID", "RING"]
 
-SAMPLES = 100_000
+SAMPLES = 100_000  # generated points that are scored: the noise of counting in reverse KL is then about 1e-4
 COLUMNS = {
     "modes": ("modes", ".1f"),
     "quality": ("in the box, %", ".2f"),
@@ -31,7 +31,7 @@ def plane(means: Tensor, std: float, unit: float) -> Callable[[Run, Tensor], Sco
 
     def score(run: Run, truth: Tensor) -> Scores:
         found = coverage(run.sample(SAMPLES) * unit, means, std)
-        # Clusters drawn by frequency, each with exact modes, have the weights of the data, however they are divided.
+        # A GAN of exact clusters, drawn by their frequencies, has the weights of the data: its KL is the floor.
         learned = truth.bincount(minlength=len(means)) / len(truth)
         excess = torch.special.xlogy(learned, learned * len(means)).sum().item()
         floor = excess + (len(means) - 1) / (2 * SAMPLES)
@@ -41,7 +41,7 @@ def plane(means: Tensor, std: float, unit: float) -> Callable[[Run, Tensor], Sco
 
 
 def coverage(y: Tensor, means: Tensor, std: float) -> Scores:
-    """Modes, quality in per cent, reverse KL and the standard deviation within the median mode over the true one."""
+    """Modes, quality in per cent, reverse KL, and the median mode's standard deviation over the true one."""
     box, round_ = (metrics.modes(y, means, std, box=box) for box in (True, False))
     nearest = torch.cdist(y, means.to(y)).argmin(1)
     widths = [y[nearest == j].var(0, correction=0).mean().sqrt() for j in nearest.unique()]
@@ -51,7 +51,7 @@ def coverage(y: Tensor, means: Tensor, std: float) -> Scores:
 
 
 def exact(sample: Callable[[int], tuple[Tensor, Tensor]], means: Tensor, std: float) -> Callable[[], Scores]:
-    """The scores of as many points of the true mixture."""
+    """The scores of ``SAMPLES`` points of the true mixture."""
 
     def score() -> Scores:
         return {**coverage(sample(SAMPLES)[0], means, std), "floor": (len(means) - 1) / (2 * SAMPLES)}
@@ -104,12 +104,12 @@ def table1(**rows: tuple[float, float, float]) -> dict[str, Scores]:
 
 
 def settled(gan: MixtureGAN) -> MixtureGAN:
-    """The betas with which networks for points settle in thousands of steps and not in a hundred thousand."""
+    """The GAN with betas under which networks for points settle in thousands of steps, not a hundred thousand."""
     return gan.scheduled(betas=(0.0, 0.99))
 
 
 def known(name: str) -> tuple[Tensor, Tensor]:
-    """A set by its name, with its classes."""
+    """A data set by its name, with its classes."""
     x, truth = data.load(name)
     assert truth is not None
     return x, truth

@@ -1,4 +1,4 @@
-"""Train every method over seeds, score each run once, and keep a row of JSON for each."""
+"""Train every method with several seeds, score each run once, and save its scores as a row of JSON."""
 
 import os
 import platform
@@ -35,7 +35,7 @@ def run_study(
     device: str | None = None,
     progress: bool = True,
 ) -> list[Row]:
-    """Run a study, or what is left of it: a run that has its row is not run again, one that was stopped goes on.
+    """Run a study, or what is left of it: finished runs are skipped, and a run that was stopped goes on.
 
     Each run leaves its directory ``out/method/seed`` with its scores in ``row.json``; ``out/method.png`` is the picture
     of a method's first seed.
@@ -44,7 +44,7 @@ def run_study(
         study: what to run.
         out: the directory of the study.
         methods: names of its methods.
-        seeds: one run of each method for each.
+        seeds: each method is run once with each.
         steps: of training.
         jobs: runs at a time, each in a process of its own with one thread.
         device: as for ``train``.
@@ -88,7 +88,7 @@ def _one(name: str, method: str, seed: int, steps: int, out: str, device: str | 
     directory = Path(out) / method / str(seed)
     path = directory / "row.json"
     row: Row = {"study": name, "method": method, "seed": seed, "steps": steps}
-    begun = directory / "config.json"  # of a run that was stopped, or has ended without its row
+    begun = directory / "config.json"  # a run that was stopped, or ended before its row was written
     for stored in (read_json(file) for file in (path, begun) if file.exists()):
         if stored["steps"] != steps:
             raise ValueError(f"{directory} has a run of {stored['steps']} steps, not {steps}: name another --out")
@@ -117,7 +117,7 @@ def _one(name: str, method: str, seed: int, steps: int, out: str, device: str | 
 
 
 def circumstances() -> Row:
-    """What a figure depends on besides its command: versions, hardware, the day."""
+    """What a figure depends on besides its command: versions, hardware, date."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "commit": _commit(),

@@ -1,4 +1,4 @@
-"""What a study is: data, methods that are compared on them, and scores."""
+"""A study: data, methods that are compared on them, and scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True)
 class Method:
-    """A way to do what a study asks.
+    """One of the methods that a study compares.
 
     Args:
         make: builds the GAN for a number of training steps; ``None`` for a method without one.
         cluster: labels ``(N,)`` of the data, by a method without a GAN, for a seed.
-        paper: what the paper reports, under the names of the study's columns.
+        paper: the scores in the paper, under the names of the study's columns.
     """
 
     make: Callable[[int], MixtureGAN] | None = None
@@ -38,10 +38,10 @@ class Study:
         methods: by name.
         columns: title and format of each score.
         score: the scores of a run, given the classes of the data.
-        score_labels: the scores of labels that were found without a GAN, likewise.
+        score_labels: the scores of labels that were found without a GAN, given the classes.
         steps: of training, for each method.
-        unit: what the data are divided by before they are trained on, and generated points multiplied with.
-        reference: what exact samples score; empty where there are none.
+        unit: data are divided by it before training, and generated points multiplied by it.
+        reference: makes the scores of exact samples; empty where the law of the data is not known.
     """
 
     name: str

@@ -35,7 +35,7 @@ def markdown(study: Study, rows: Sequence[Row], reference: Scores) -> str:
 
 
 def told(rows: Sequence[Row], command: str) -> str:
-    """A line that says how the rows came about."""
+    """A line that says how the rows were made."""
 
     def all_of(key: str) -> str:
         return ", ".join(sorted({str(row[key]) for row in rows}))
