@@ -16,7 +16,7 @@ from bnpgan.waits import put_off
 
 __all__ = ["Algorithm8"]
 
-TOGETHER = 64  # points whose auxiliaries are drawn together, and compared with each of these points
+TOGETHER = 64  # points whose auxiliaries are drawn at once; each point has the density under all 64 m of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,15 +27,15 @@ class Algorithm8(Sampler):
         p(z_i = k) \propto p(k \mid n_{-i}) \, p(x_i \mid \theta_k), \quad
         p(z_i = new_j) \propto \tfrac1m p(new \mid n_{-i}) \, p(x_i \mid \phi_j)
 
-    Each point has its own auxiliaries :math:`\phi`; the parameter of a point that is alone is the first of them. A new
-    cluster takes an empty slot at random, hence the law of the labels is :math:`EPPF(z) (C - K)! / C!`: the prior's
-    own, given :math:`K \le C`. The sweep is serial and runs on the CPU, densities on the device of ``x``.
+    Each point has its own auxiliaries :math:`\phi`; if it is alone in its cluster, its parameter is the first of them.
+    A new cluster takes an empty slot at random, hence the law of the labels is :math:`EPPF(z) (C - K)! / C!`: the
+    prior's own, given :math:`K \le C`. The sweep is serial and runs on the CPU, densities on the device of ``x``.
 
     Args:
         prior: how counts become probabilities.
         component: a family whose posterior can be drawn, conjugate or not.
         capacity: the number of slots ``C``; choose it above any number of clusters that you expect.
-        auxiliaries: :math:`m`; more find new clusters sooner and cost more.
+        auxiliaries: :math:`m`; more of them find new clusters in fewer sweeps, and make a sweep slower.
         sweeps: steps that ``fit`` takes.
         max_dim, max_points: see :class:`~bnpgan.samplers.base.Clusterer`.
 
@@ -82,8 +82,8 @@ class Algorithm8(Sampler):
         prior, stats = self.draw(x, labels)
         theta = self.component.posterior_sample(stats).permute(torch.arange(C, device=x.device))  # a copy to write to
         counts, moved = ranks.counts(labels, C).cpu(), labels.cpu().numpy().copy()
-        n = counts.numpy()  # the same memory
-        weights: dict[int, np.ndarray] = {}  # by the slot that the point left; valid until a point moves
+        n = counts.numpy()  # shares memory with counts
+        weights: dict[int, np.ndarray] = {}  # by the slot that a point left; valid until a point changes its slot
         for first in range(0, len(x), TOGETHER):
             points = x[first : first + TOGETHER]
             phi = self.component.posterior_sample(self.component.empty(stats, len(points) * m))

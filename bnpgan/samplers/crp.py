@@ -19,13 +19,13 @@ __all__ = ["CRPGibbs", "Seating"]
 
 @dataclass(frozen=True, eq=False)
 class Seating:
-    """One point of a sweep, taken out and seated again.
+    """What happens to one point of a sweep, which is taken out of its cluster and seated again.
 
     Args:
         index: the point.
-        weights: ``(C,)``, the probability of each slot; empty ones share that of a new table.
+        weights: ``(C,)``, the probability of each slot; empty ones share that of a new cluster.
         choice: the slot drawn.
-        labels: ``(N,)``, all points after it; -1 where one has no seat yet.
+        labels: ``(N,)``, of all points, once this one has its seat; -1 where a point has none yet.
     """
 
     index: int
@@ -81,7 +81,7 @@ class CRPGibbs(Sampler):
         tell_of_lost_loop(type(self.component), self.component.seating_lost, "seating")
 
     def init(self, x: Tensor) -> Tensor:
-        """Seat the points ``(N, D)`` one after another, each by its conditional given those before it: ``(N,)``."""
+        """Labels ``(N,)`` of points ``(N, D)`` seated one after another, each by its conditional given those before."""
         x = check_points(x).to(torch.float64)
         return self._sweep(x, _nobody(x))
 
@@ -93,7 +93,8 @@ class CRPGibbs(Sampler):
     def seatings(self, x: Tensor, labels: Tensor | None = None) -> Iterator[Seating]:
         """One ``step`` from ``labels`` ``(N,)``, or the ``init`` where there are none, point by point.
 
-        It draws what they draw: under one seed, the labels after the last point are theirs.
+        It uses the same random numbers: under one seed, the labels after the last point are those of ``step`` or
+        ``init``.
 
         Raises:
             ValueError: if points or labels are not valid.
@@ -137,7 +138,7 @@ class CRPGibbs(Sampler):
         return _Start(prior, stats, stats.n.long(), torch.rand(len(x), dtype=x.dtype))
 
     def _seat(self, x: Tensor, labels: Tensor, start: "_Start") -> Iterator[tuple[int, Tensor, int]]:
-        # Seats each point in place; yields it, the log-weights of the slots and the one drawn.
+        # Seats the points in place; yields the index of each, the log-weights of the slots, and the slot drawn.
         prior, stats, counts, uniform = start
         for i, k in enumerate(labels.tolist()):
             if k >= 0:
@@ -158,7 +159,7 @@ class CRPGibbs(Sampler):
         predictive = self.component.seating(stats, x)
         for first in range(0, N, size):
             part = slice(first, min(first + size, N))
-            # As many points have a seat while one is moved: N - 1 in a sweep, at the start as many as came before it.
+            # The number of points seated while one is moved: N - 1 in a sweep; in ``init`` as many as came before it.
             urn = prior.log_urn(sizes, sizes[N - 1 : N] if counts.any() else sizes[part], self.capacity)
             points = predictive._replace(y=predictive.y[part])
             if not seat(points, Urn(*(w.numpy() for w in urn)), uniform[part].numpy(), labels[part].numpy()):
@@ -166,7 +167,7 @@ class CRPGibbs(Sampler):
 
 
 class _Start(NamedTuple):
-    # What a sweep begins with: hyper-parameters drawn, and a number in (0, 1) for each point.
+    # What a sweep begins with: hyper-parameters drawn given the labels, and a number in [0, 1) for each point.
     prior: Prior
     stats: Stats
     counts: Tensor

@@ -27,7 +27,8 @@ class IGMM(Sampler):
 
     An empty slot holds a draw from the prior, and the mass of a new cluster is shared among the empty slots, so that
     the law of the labels is :math:`EPPF(z) (C - K)! / C!`: the prior's own, given :math:`K \le C`. The released code of
-    MIC-GAN has no concentration and never revives an emptied component; both are here, as in the paper.
+    MIC-GAN has no concentration and never fills a slot again that has become empty; here, as in the paper, there is a
+    concentration and empty slots are filled.
 
     Densities are computed on the device of the points; the loop over them runs, compiled, on the CPU.
 
@@ -97,7 +98,7 @@ class IGMM(Sampler):
 
 
 def _reseat(prior: Prior, density: Tensor, labels: Tensor, uniform: Tensor, counts: Tensor) -> None:
-    # What the compiled loop does, by the prior's predictive: for priors that say it anew.
+    # What ``seating.reseat`` does, for priors without an urn.
     for i, k in enumerate(labels.tolist()):
         counts[k] -= 1
         weights = prior.log_predictive(counts).exp() * density[i]

@@ -1,4 +1,4 @@
-"""Labels that come from elsewhere, or from nowhere: class-conditional and random-label GANs need no special case."""
+"""Clusterers that return given labels, or random ones: class-conditional and random-label GANs are no special case."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ __all__ = ["FixedLabels", "RandomLabels"]
 
 @dataclass(frozen=True)
 class RandomLabels(Clusterer):
-    """A fresh uniform slot for each point; the control that shows what conditioning alone is worth.
+    """A fresh uniform slot for each point: the control experiment that shows what conditioning alone achieves.
 
     Args:
         capacity: the number of slots.
@@ -35,7 +35,7 @@ class RandomLabels(Clusterer):
         check_capacity(self.capacity)
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
-        """New labels for all points, whatever they were."""
+        """New labels for all points, whatever labels they had."""
         x = check_points(x)
         return Partition.from_labels(x, torch.randint(self.capacity, (len(x),), device=x.device), self.capacity)
 
@@ -51,8 +51,8 @@ class FixedLabels(Clusterer):
     """Labels known beforehand, e.g. classes; new points go to the nearest class mean.
 
     Args:
-        labels: ``(N,)`` slots, for exactly the points that are fitted; ``None``: those that ``fit`` is handed, the
-            ``labels`` of ``train`` or what the features suggest.
+        labels: ``(N,)`` slots, for exactly the points that are fitted; ``None``: those that ``fit`` is given, which are
+            the ``labels`` of ``train`` or those that the features suggest.
         capacity: the number of slots; ``None``: one more than the largest label.
 
     Raises:
@@ -80,7 +80,7 @@ class FixedLabels(Clusterer):
         object.__setattr__(self, "labels", check_labels(labels, self.capacity))
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
-        """The given labels; a warm start is ignored unless there are none."""
+        """The partition by the clusterer's own labels, or where it has none by those given here."""
         x = check_points(x)
         known = labels if self.labels is None else self.labels
         if known is None:

@@ -1,4 +1,4 @@
-"""A posterior of independent Normals, raised by natural gradients: the guide of a Pyro model."""
+"""A posterior of independent Normals that learns by natural gradients: the guide of a Pyro model."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from torch.distributions import biject_to
 from torch.distributions.constraints import Constraint
 
 Latent = tuple[Constraint, Tensor]
-"""Its support, and draws from its prior, one a row."""
+"""The support of a latent variable, and draws from its prior in rows."""
 
-BOUND = 0.3  # the farthest that one step goes, see Normals.step
+BOUND = 0.3  # most that a step changes, in scales of the mean and in the log of the scale: one draw may be far off
 
 
 class Normals:
@@ -21,8 +21,8 @@ class Normals:
     .. math:: u \sim N(m + s \mu, s^2 \sigma^2), \qquad \theta = T(u)
 
     with :math:`T` the map from the real line to the support of the latent, and :math:`m` and :math:`s` the median and
-    the spread of its prior there: in these units learning is the same at every scale of the data. ``q`` starts at the
-    median of the prior, with a tenth of its spread.
+    the spread of the prior of :math:`u`: in these units learning is the same at every scale of the data. It starts at
+    the median of the prior, with a tenth of its spread.
 
     Args:
         latents: by name, the support of each and draws from its prior.
@@ -44,7 +44,7 @@ class Normals:
 
     @property
     def size(self) -> int:
-        """How many numbers there are."""
+        """The number of Normals."""
         return sum(mean.numel() for *_, mean, _ in self.sites.values())
 
     def __call__(self, *args: object) -> None:
@@ -56,13 +56,13 @@ class Normals:
                 pyro.sample(name, dist.TransformedDistribution(normal, [to_support]))
 
     def step(self, loss: Tensor, rate: float) -> None:
-        r"""Go down the natural gradient of a loss ``()``, minus the bound on the evidence.
+        r"""A step down the natural gradient of a loss ``()``, the negative of a bound on the evidence.
 
         .. math:: \mu \leftarrow \mu - \rho \sigma^2 \nabla_\mu, \qquad
             \log \sigma \leftarrow \log \sigma - \rho \nabla_{\log \sigma} / 2
 
-        The loss comes from one draw: so that no draw does harm, no step moves a mean by more than 0.3 of its scale, or
-        a scale by a larger factor than exp(0.3), and no scale grows beyond the spread of the prior.
+        The loss is an estimate from one draw. So that no single draw does harm, a step moves a mean by at most 0.3 of
+        its scale and changes a scale by a factor of at most exp(0.3), and no scale exceeds the spread of the prior.
 
         References:
             Amari, "Natural gradient works efficiently in learning", 1998 (the Fisher information of a Normal is

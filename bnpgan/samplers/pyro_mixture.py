@@ -36,25 +36,27 @@ class PyroMixture(Clusterer):
 
     The function is given the mean and the standard deviation of the points, ``(D,)`` each, to set scales by. It runs
     inside a plate of ``C`` clusters: it samples :math:`\theta` by ``pyro.sample`` and returns :math:`p(x \mid \theta)`,
-    a distribution of batch shape ``(C,)`` and event shape ``(D,)``. The assignments of the points are summed out;
-    sticks and parameters, which must be continuous, get a posterior :math:`q` of independent Normals on the real line,
-    and natural gradients on mini-batches raise
+    a distribution of batch shape ``(C,)`` and event shape ``(D,)``. The assignments of the points are summed out.
+    Sticks and parameters, which must be continuous, have a posterior :math:`q` of independent Normals on the real line,
+    and natural gradients on mini-batches maximise
 
     .. math:: E_q \Big[ \beta \sum_i \log \sum_k w_k \, p(x_i \mid \theta_k)
         + \log \frac{p(v, \theta)}{q(v, \theta)} \Big]
 
-    For a fifth of the steps the labels are held, those given or those of the nearest k-means++ seed, to put clusters in
-    their places. Then they are let go, while the weight :math:`\beta` of the likelihood rises to 1 from that of one
-    point for each number to learn: with so few, clusters that share a mode cost more than they explain, and all but one
-    go. It is no Markov chain: each point gets the most probable slot at the medians of :math:`q`.
+    For a fifth of the steps the labels are held fixed, those given or those of the nearest k-means++ seed, which puts
+    the clusters in their places. Then they are free, while the weight :math:`\beta` of the likelihood rises to 1 from
+    that of as many points as there are numbers to learn: with so few points, of several clusters that share a mode all
+    but one cost more than they explain, and vanish. It is no Markov chain: each point gets the most probable slot at
+    the medians of :math:`q`.
 
-    A saved partition names the function only: make a ``PyroMixture`` of it before loading one (``load(..., gan=...)``).
+    A saved partition holds only the name of the function: to load one, make a ``PyroMixture`` of the function first, or
+    pass it by ``load(..., gan=...)``.
 
     Args:
         component: the function of ``mean`` and ``std``.
         capacity: the truncation ``C``; twice the number of clusters that you expect is enough.
         concentration: :math:`\alpha > 0`.
-        steps: that ``fit`` takes.
+        steps: gradient steps in ``fit``.
         learning_rate: of the natural gradients, at most 1; it falls to a tenth.
         batch: points in a mini-batch.
         max_dim, max_points: see :class:`~bnpgan.samplers.base.Clusterer`.
@@ -106,8 +108,8 @@ class PyroMixture(Clusterer):
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)``, starting from ``labels`` ``(N,)`` where they are given.
 
-        A slot that no label names is then seeded by k-means++ and takes the points that are nearer to its seed than to
-        the mean of their own cluster, so that a warm start can find more clusters than it is given.
+        A slot without points is then seeded by k-means++ and takes the points that are nearer to its seed than to the
+        mean of their own cluster, so that a warm start can find more clusters than it is given.
         """
         x = check_points(x).to(torch.float64)
         if labels is None:
@@ -117,7 +119,7 @@ class PyroMixture(Clusterer):
         return self._learn(x, labels, held=False)
 
     def partition(self, x: Tensor, labels: Tensor) -> Partition:
-        """The mixture that is learned while these labels ``(N,)`` are held."""
+        """The mixture learned while these labels ``(N,)`` are held fixed."""
         x = check_points(x).to(torch.float64)
         return self._learn(x, check_labels(labels, self.capacity, len(x), x.device), held=True)
 
@@ -144,10 +146,10 @@ class PyroMixture(Clusterer):
 
     def _ascend(self, guide: Normals, x: Tensor, labels: Tensor, held: bool, moments: Moments) -> None:
         fewest = min(1.0, guide.size / len(x))
-        # Validation takes half of the time, and what can be wrong has been checked.
+        # Validation would take half of the time, and ``_latents`` has checked what can be wrong.
         with torch.enable_grad(), pyro.validation_enabled(False):
             for t in tqdm(range(self.steps), desc="PyroMixture", delay=5, leave=False, disable=None, unit="step"):
-                done = max(0.0, 1.25 * t / self.steps - 0.25)  # of the steps in which the labels are free
+                done = max(0.0, 1.25 * t / self.steps - 0.25)  # share of the steps with free labels that are done
                 beta = 1.0 if held else fewest ** max(0.0, 1 - done / 0.6)
                 i = torch.randint(len(x), (self.batch,), device=x.device) if self.batch < len(x) else slice(None)
                 z = labels[i] if held or not done else None

@@ -1,4 +1,4 @@
-"""Points that are too many for one process, each rank of ``torch.distributed`` with some of them."""
+"""Clustering of points that are spread over the processes of ``torch.distributed``, called ranks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +17,19 @@ __all__ = ["Sharded"]
 
 @dataclass(frozen=True, eq=False)
 class Sharded(ClustererWrapper):
-    r"""The clusterer ``base`` on the points of all ranks, of which each process passes its own.
+    r"""The clusterer ``base`` on the points of all ranks; each process passes its own points.
 
     .. math:: \sum_{i : z_i = k} \phi(x_i) = \sum_r \; \sum_{i \in r : z_i = k} \phi(x_i)
 
-    What ``base`` learns of points are such sums, the only thing that ranks exchange: no labels, and no points but
-    the seeds of k-means++. Parameters are drawn alike on all ranks, labels by each rank for its points. So the law is
-    that of ``base`` on all points in one process, and k-means from the same numbers finds the same but for rounding.
+    All that ``base`` learns of points are such sums. Ranks exchange these, but no labels, and no points except the
+    seeds of k-means++. Parameters are drawn alike on all ranks, labels by each rank for its own points. So the law is
+    that of ``base`` on all points in one process, and k-means from the same random numbers differs only by rounding.
 
     Every process runs the same program, as with ``torchrun``, and all call a method together; the numbers of points
     may differ. Points lie where the process group can reach them: on the CPU for gloo, each rank's own GPU for NCCL.
-    Random numbers follow from the ambient generator of rank 0. The ranks should have the same hardware and software:
-    drawing alike takes equal arithmetic. With one process, or without ``torch.distributed``, it is ``base``.
+    Random numbers follow from the ambient generator of rank 0. The ranks should have the same hardware and software,
+    for draws are alike only if arithmetic is. With one process, or without ``torch.distributed``, it does what ``base``
+    does.
 
     Args:
         base: a :class:`~bnpgan.samplers.StickBreaking` or :class:`~bnpgan.samplers.KMeans`.
@@ -89,7 +90,7 @@ class Sharded(ClustererWrapper):
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """The labels ``(N_r,)`` of this rank's points one sweep on; for a ``base`` that is a sampler.
 
-        What hyper-parameters left ``None`` take from the points is found anew in each; ``fit`` finds it once.
+        Hyper-parameters left ``None`` are set from the points in each step anew; ``fit`` sets them once.
         """
         sampler = self._sampler()
         with self._together(x, labels):

@@ -20,7 +20,7 @@ from bnpgan.waits import put_off, read
 
 __all__ = ["SliceSampler"]
 
-LOG_LEAST = math.log(1e-6)  # the lowest slice that a sweep goes on with
+LOG_LEAST = math.log(1e-6)  # a sweep with a lower slice is refused: it would have to compute too many clusters
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,13 @@ class SliceSampler(Sampler):
     .. math:: G \sim p(G \mid n), \quad \theta_k \sim p(\theta \mid x_{z = k}), \quad u_i \sim U(0, G_{z_i}), \quad
         p(z_i = k) \propto 1[G_k > u_i] \, p(x_i \mid \theta_k)
 
-    The weights of the clusters are masses :math:`G_k` over their sum. The sum is not needed to compare a weight with a
-    slice, and so of the clusters without points just those above the lowest slice are drawn, where the papers break
-    sticks until they are sure to have these: under a Pitman-Yor process the sticks may be millions.
+    The weights of the clusters are masses :math:`G_k` over their sum. Masses are compared with slices without that sum,
+    so of the clusters without points only those above the lowest slice are drawn. The papers break sticks until none of
+    these can be missing, which under a Pitman-Yor process may take millions of sticks.
 
     Clusters that keep a point keep their slot, new ones take an empty slot at random. A sweep that ends with more
     clusters than slots keeps the old labels, which makes their law :math:`EPPF(z) (C - K)! / C!`, the prior's own given
-    :math:`K \le C`. So does a sweep with a slice below 1e-6, which would have to look at too many clusters. A cluster
+    :math:`K \le C`. So does a sweep with a slice below 1e-6, which would have to compute too many clusters. A cluster
     of one point brings one about :math:`10^{-6 (1 - d)}` of the time: never under a Dirichlet process, in 1 sweep of
     400 for a discount of .5, in 1 of 3 for .9, where ``CRPGibbs`` is better.
 
@@ -81,9 +81,9 @@ class SliceSampler(Sampler):
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw masses, slices and parameters given the labels, then all labels ``(N,)`` given those."""
         # y = (hyper-parameters, masses, parameters, slices) is drawn from p(y | z), then z' from p(z' | y): a chain on
-        # z that is reversible for p(z). With moves to more clusters than slots refused it is so for p(z | K <= C); with
-        # all moves by way of certain y refused, for the same law. The lowest slice is a function of such a y, for
-        # whatever z is the total of the masses is Gamma(alpha + N), independent of the weights.
+        # z that is reversible for p(z). If moves to more clusters than slots are refused it is reversible for
+        # p(z | K <= C), and remains so if all moves by way of certain y are refused. A lowest slice below the bound is
+        # a property of y alone: whatever z is, the total of the masses is Gamma(alpha + N), independent of the weights.
         x, labels = check_state(x, labels, self.capacity)
         C, device, (drawn, stats) = self.capacity, x.device, self.draw(x, labels)
         prior, counts = cast(Masses, drawn), ranks.counts(labels, C)
@@ -96,7 +96,7 @@ class SliceSampler(Sampler):
         components = self.component.posterior_sample(stats)
         components = components.joined(self.component.posterior_sample(self.component.empty(stats, len(new))))
         chosen = _choose(x, slices, torch.cat([masses, new]), components)
-        # Slots at random keep it reversible: those of the clusters that vanish are as random the other way.
+        # New clusters take empty slots at random, as clusters that vanish do in the inverse move: so it is reversible.
         used = ranks.counts(chosen, C + len(new)) > 0
         empty = (torch.rand(C, device=device) + used[:C]).argsort()  # empty slots in random order, then the others
         slots = torch.cat([torch.arange(C, device=device), empty[(used[C:].cumsum(0) - 1).clamp(0, C - 1)]])
@@ -108,8 +108,8 @@ class SliceSampler(Sampler):
 
 
 def _choose(x: Tensor, slices: Tensor, masses: Tensor, components: Components) -> Tensor:
-    # Where there are many clusters all but a few are small, and only the few lowest slices have to look at them: half
-    # of the points at a time, from the highest slice.
+    # Of many clusters all but a few are small, and only points with low slices have to look at these. So points are
+    # taken from the highest slice on, half of those left at a time, with the clusters above the lowest slice of each.
     by_mass, order = masses.argsort(descending=True), slices.argsort(descending=True)
     chosen, ends, most = torch.empty_like(order), [0], rows_at_once(len(masses), masses)
     while (left := len(x) - ends[-1]) > 0:

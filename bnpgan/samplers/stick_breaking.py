@@ -28,7 +28,7 @@ class StickBreaking(Sampler):
 
     Args:
         prior: how counts become weights.
-        component: a conjugate family.
+        component: a family whose posterior can be drawn.
         capacity: the truncation ``C``.
         sweeps: steps that ``fit`` takes.
         max_dim, max_points: see :class:`~bnpgan.samplers.base.Clusterer`.

@@ -1,4 +1,4 @@
-"""What goes around any clusterer or sampler: all that a wrapper does not say itself is as its base has it."""
+"""Wrappers of any clusterer or sampler: what a wrapper does not define itself is as its base has it."""
 
 from abc import ABCMeta
 from dataclasses import dataclass, fields, replace
@@ -16,11 +16,11 @@ __all__ = ["Wrapper"]
 
 
 class _Passing(ABCMeta):
-    # Makes a wrapper of arguments some of which are for the base: so dataclasses.replace can change those too.
+    # A call may also have arguments for the base, so that dataclasses.replace changes fields of the base too.
 
     @property
-    def __signature__(cls) -> Signature:  # what a wrapper itself takes: its fields
-        own = signature(cls.__init__)  # type: ignore[misc]  # the one that a call goes to
+    def __signature__(cls) -> Signature:  # the fields of the wrapper itself
+        own = signature(cls.__init__)  # type: ignore[misc]  # of the __init__ that a call leads to
         return own.replace(parameters=list(own.parameters.values())[1:])
 
     def __call__(cls, base: Any, *values: Any, **named: Any) -> Any:
@@ -31,7 +31,7 @@ class _Passing(ABCMeta):
 
 @dataclass(frozen=True, eq=False)
 class ClustererWrapper(Clusterer, metaclass=_Passing):
-    """A clusterer like its ``base`` but for what a leaf says anew; see :class:`Wrapper`."""
+    """A clusterer like its ``base`` except for what a leaf defines anew; see :class:`Wrapper`."""
 
     base: Any
 
@@ -65,10 +65,10 @@ class ClustererWrapper(Clusterer, metaclass=_Passing):
 
 @dataclass(frozen=True, eq=False)
 class Wrapper(Sampler, ClustererWrapper):
-    """A sampler like its ``base`` but for what a leaf says anew, such as what a step adds to a sweep.
+    """A sampler like its ``base`` except for what a leaf defines anew, such as moves that a step adds to a sweep.
 
-    Prior, family, capacity and sweeps are those of the base. ``dataclasses.replace`` changes them there:
-    ``replace(wrapper, capacity=30)`` is around a base of 30 slots, however deep it lies.
+    Prior, family, capacity and sweeps are those of the base, and ``dataclasses.replace`` changes them there:
+    ``replace(wrapper, capacity=30)`` has a base of 30 slots, however deep that lies.
 
     Args:
         base: any sampler.
@@ -114,7 +114,7 @@ class Wrapper(Sampler, ClustererWrapper):
 
     @property
     def ordered(self) -> bool:  # type: ignore[override]
-        """Whether the labels follow ordered slots."""
+        """Whether the law of the labels depends on the order of the slots."""
         return self.base.ordered
 
     def init(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Is a sampler exact? The tests that this package's own pass, for yours; and errors that each of them must find.
+"""Is a sampler exact? The tests that the samplers of this package pass, for yours; and errors that they must find.
 
 Example:
     >>> from bnpgan.components import NormalInverseGamma

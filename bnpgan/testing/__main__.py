@@ -10,7 +10,7 @@ from bnpgan.testing.cases import cases, pairs
 from bnpgan.testing.planted import planted_errors
 from bnpgan.testing.report import Row
 
-PLANTED_IN = (
+PLANTED_IN = (  # cases whose samplers are run with planted errors: one for each algorithm, and with learned parts
     "CRPGibbs, DP, NIW",
     "CRPGibbs, PY*, NIW*",
     "IGMM, PY, NIW",
@@ -63,7 +63,7 @@ def line(*cells: str) -> None:
 
 
 def cell(row: Row) -> str:
-    """What a test has found, in few characters."""
+    """What a test has found, in a few characters."""
     if not row.applies:
         return "-"
     found = verdict(row) if row.p is None else f"z {row.statistic:.1f}, p {figure(row.p)}"
@@ -72,12 +72,12 @@ def cell(row: Row) -> str:
 
 
 def verdict(row: Row) -> str:
-    """The p-value; of an identity the error."""
+    """The p-value, or the error of an identity."""
     return f"{row.statistic:.1g}" if row.p is None else figure(row.p)
 
 
 def figure(p: float | None) -> str:
-    """A p-value, those below one in 10^99 alike."""
+    """A p-value in a few characters; below 10^-99 it is 0."""
     return "" if p is None else "0" if p < 1e-99 else f"{p:.2f}" if p > 0.01 else f"{p:.0e}"
 
 

@@ -1,4 +1,4 @@
-"""Everything at once: what is run on a sampler, on a family, on two samplers of one law."""
+"""Batteries of tests: of a sampler, of a family of components, of two samplers with one law."""
 
 import time
 from collections.abc import Callable
@@ -20,9 +20,8 @@ from bnpgan.testing.report import Report, Row
 
 __all__ = ["check_component", "check_sampler", "compare_samplers"]
 
-LEVEL = 1e-6
-LONGER = 3
-"""A test that fails is run again, this many times as long, and only the second run counts."""
+LEVEL = 1e-6  # p-value below which a test fails: with hundreds of tests a false alarm stays unlikely
+LONGER = 3  # a test that fails is run again with chains so many times as long, and only the second run counts
 
 Test = Callable[[int], Row]
 
@@ -30,18 +29,18 @@ Test = Callable[[int], Row]
 def check_sampler(
     sampler: Sampler, x: Tensor | None = None, seed: int = 0, thorough: bool = False, level: float = LEVEL
 ) -> Report:
-    """Run the whole battery on one sampler; what does not apply to it is listed with the reason.
+    """Run all tests of one sampler; those that do not apply to it are listed with the reason.
 
     ``docs/exactness.md`` describes the tests. A chain must mix within a few dozen sweeps on these few points: give
     the family a base measure about as wide as they are.
 
     Args:
-        sampler: any :class:`~bnpgan.samplers.Sampler`. Where slots are ordered its capacity must be small, else better
-            larger than the number of points, or a wrong mass of new clusters may go unseen.
+        sampler: any :class:`~bnpgan.samplers.Sampler`. If its slots are ordered its capacity must be small; if not, it
+            should exceed the number of points, or a wrong mass of new clusters may not be seen.
         x: points ``(N, D)``, three to eight; ``None``: five in two dimensions, six if ``thorough``.
         seed: of all random numbers; torch's own generator is left as it was.
         thorough: whether chains are six times as long.
-        level: the p-value below which a test fails, twice: by itself and again on a run that is longer.
+        level: the p-value below which a test fails; it must fail twice, the second time with longer chains.
 
     Raises:
         ValueError: if there are too few points or too many, or too many slots for label vectors to be enumerated.
@@ -74,7 +73,7 @@ def battery_of(sampler: Sampler, x: Tensor, level: float = LEVEL) -> dict[str, T
 
 
 def check_component(component: Component, x: Tensor | None = None, seed: int = 0, level: float = LEVEL) -> Report:
-    """Run what tests a family of components by itself: identities of conjugacy, and draws against densities.
+    """Run the tests of a family of components: identities of conjugacy, and draws against densities.
 
     Args:
         component: the family.
@@ -101,7 +100,7 @@ def check_component(component: Component, x: Tensor | None = None, seed: int = 0
 def compare_samplers(
     one: Sampler, two: Sampler, x: Tensor | None = None, seed: int = 0, thorough: bool = False, level: float = LEVEL
 ) -> Report:
-    """Run two samplers of one law from starts far apart; they must agree on the clusters and who is with whom.
+    """Run two samplers of one law from starts far apart: clusters and co-clustering must agree.
 
     A truncated sampler agrees with one of the process as far as its truncation allows: give it many slots.
 
@@ -133,7 +132,7 @@ def describe(sampler: Sampler) -> str:
 
 
 def _kind(sampler: Sampler) -> str:
-    # With the samplers that it is made of: SplitMerge(CRPGibbs).
+    # With the samplers inside it, as in SplitMerge(CRPGibbs).
     held = (getattr(sampler, field.name) for field in fields(sampler))  # type: ignore[arg-type]
     inner = ", ".join(_kind(value) for value in held if isinstance(value, Sampler))
     return type(sampler).__name__ + (f"({inner})" if inner else "")
@@ -147,7 +146,7 @@ def _run(title: str, seed: int, tests: dict[str, Test], length: int) -> Report:
 
 
 def run_twice(test: Test, length: int = 1, seed: int = 0) -> Row:
-    """One test by itself under a seed; if it fails, again under another and longer, and then only this run counts."""
+    """One test under a seed; if it fails it is run again, longer and under another seed, and only that run counts."""
     row = run_test(test, length, seed)
     if row.p is None or row.passed:
         return row
@@ -156,7 +155,7 @@ def run_twice(test: Test, length: int = 1, seed: int = 0) -> Row:
 
 
 def run_test(test: Test, length: int = 1, seed: int = 0) -> Row:
-    """One test by itself under a seed, with its running time."""
+    """One test under a seed, with its running time."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         began = time.perf_counter()

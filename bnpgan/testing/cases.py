@@ -1,7 +1,7 @@
-"""This package's samplers as they are tested: each with every prior that suits it, each family with some of them.
+"""The samplers of this package as they are tested: each with the priors it takes, each family with some of them.
 
-Base measures are about as wide as the points, so that the posterior spreads over many partitions and chains mix; where
-parameters are drawn the prior of a mean is vague, which is where errors in how they are drawn weigh most.
+Base measures are about as wide as the points, so that the posterior spreads over many partitions and chains mix. Where
+parameters are drawn the prior of the mean is vague: errors in such draws then show most.
 """
 
 from dataclasses import replace
@@ -26,10 +26,10 @@ from bnpgan.testing.points import FEW
 __all__ = ["cases", "combinations", "pairs"]
 
 SLOTS, TRUNCATED = 6, 4
-"""One slot more than points, so that a wrong mass of new clusters shows; a truncation that the posterior feels."""
+"""Capacities: one slot more than points, so that a wrong mass of new clusters shows; so few sticks that it matters."""
 
 SCALES = Grid(torch.tensor([0.003, 0.03, 0.3, 3.0, 30.0]))
-"""From far too narrow to far too wide: a value drawn without looking at the points is wrong more often than not."""
+"""From far too narrow to far too wide, so that values drawn without regard to the points are mostly wrong."""
 
 CATEGORIES = torch.tensor([[0, 1], [0, 2], [1, 0], [2, 2], [1, 1]], dtype=torch.float64)
 DP, PY, FINITE, MFM = DirichletProcess(1.0), PitmanYor(0.5, 0.5), FiniteDirichlet(2.0), MixtureOfFiniteMixtures(1.0)
@@ -41,7 +41,7 @@ Case = tuple[Sampler, Tensor]
 
 
 def cases() -> dict[str, Case]:
-    """A sampler and the points that it is tested on, by name; a star marks what is learned."""
+    """Samplers by name, with the points on which each is tested; a star marks a part that is learned."""
     line, plane = FEW[:5, :1].contiguous(), FEW[:5]
     values, semi = DirichletCategorical(0.5, categories=3), SemiConjugateNormal(torch.zeros(1), 1.0, 0.3)
     return {
@@ -64,7 +64,7 @@ def cases() -> dict[str, Case]:
 
 
 def combinations() -> dict[str, Case]:
-    """Every sampler with every prior that suits it, in one dimension or two by turns: for long runs."""
+    """Every sampler with every prior that it takes, in one and two dimensions by turns: for long runs."""
     found: dict[str, Case] = {}
     for name, prior in PRIORS.items():
         for kind in (CRPGibbs, IGMM, Algorithm8, SliceSampler, StickBreaking):
@@ -79,7 +79,7 @@ def combinations() -> dict[str, Case]:
 
 
 def pairs() -> dict[str, tuple[Sampler, Sampler]]:
-    """Two samplers of one law, for points in two dimensions; 20 sticks are as good as no end of them."""
+    """Pairs of samplers of one law, for points in two dimensions; 20 sticks are as good as infinitely many."""
     parts = DP, NormalInverseWishart(torch.zeros(2), 0.5, 0.5, 4.0)
     gibbs, many = CRPGibbs(*parts, capacity=12), StickBreaking(*parts, capacity=20)
     return {
@@ -93,12 +93,12 @@ def pairs() -> dict[str, tuple[Sampler, Sampler]]:
 
 
 def free(kind: type, prior: Prior, component: Any) -> Any:
-    """A sampler with room for all clusters that there can be."""
+    """A sampler with more slots than there can be clusters."""
     return kind(prior, component, capacity=SLOTS)
 
 
 def sticks(prior: Any, component: Component) -> StickBreaking:
-    """A sampler with so few sticks that the posterior feels it."""
+    """A sampler with so few sticks that the posterior depends on their number."""
     return StickBreaking(prior, component, capacity=TRUNCATED)
 
 
@@ -109,5 +109,5 @@ def niw(x: Tensor, kappa: float = 0.3, **more: Any) -> NormalInverseWishart:
 
 
 def normal(kind: type, x: Tensor, **more: Any) -> Any:
-    """The same of the families without correlations."""
+    """A base measure about as wide as the points, of a family without correlations."""
     return kind(torch.zeros(x.shape[1]), 1.0 if more else 0.3, 1.0, 2.1, **more)

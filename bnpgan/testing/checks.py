@@ -1,4 +1,4 @@
-"""The tests that run chains: against the law that a sampler states, its prior, the joint law, another sampler."""
+"""The tests that run chains: against the posterior that a sampler states, its prior, the joint law, another sampler."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ def enumeration(sampler: Sampler, x: Tensor, prior: Law, level: float, length: i
 
 
 def prior_only(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 1) -> Row:
-    """The same with the likelihood switched off: the law of the number of clusters, and all else, is the prior's."""
+    """``enumeration`` with the likelihood switched off: labels must follow the prior."""
     flat = replace(sampler, component=Flat())  # type: ignore[type-var]
     return against(prior, flat, x, level, length, (40, 30, 12))
 
@@ -74,8 +74,8 @@ def geweke(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 
 
     A draw of the joint law goes from the prior downwards: hyper-parameters, labels, parameters, points. A chain starts
     at one, then alternates the sampler's step, :math:`z \sim K(z \mid x)`, with new points,
-    :math:`x \sim p(x \mid \theta, z)` at parameters drawn given the old ones. What the chains visit is compared with
-    fresh draws by ranks: how many clusters, how large, where the points are and how wide, in all and within clusters,
+    :math:`x \sim p(x \mid \theta, z)`, at parameters drawn given the old points. States of the chains are compared with
+    fresh draws, by ranks of: number and sizes of clusters, location and spread of the points, spread within clusters,
     the log joint, and the learned hyper-parameters of the family.
 
     Hyper-parameters that would follow the points are fixed at those of ``x``; learned ones stay learned.
@@ -97,7 +97,7 @@ def geweke(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 
                 family = sampler.component.fixed(statistics)
                 values = [float(getattr(family, name)) for name in sampler.component.learned]
                 visited.append(_features(sampler, y, z, values))
-    # By ranks, for the tails can be heavy.
+    # By ranks, for tails can be heavy.
     ranks = torch.from_numpy(rankdata(direct + visited, axis=0)) / (len(direct) + len(visited))
     ranks = ranks[:, ranks.std(0) > 0]
     z_score, p = hotelling(ranks[fresh:].view(chains, steps // 3, -1).mean(1), ranks[:fresh])
@@ -105,8 +105,8 @@ def geweke(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 
 
 
 def _joint_draw(sampler: Sampler, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, list[float]]:
-    # Points like x, the labels, and the learned hyper-parameters of the family. These come straight from their grids:
-    # how the family draws them is to be tested.
+    # New points of the shape of x, the labels, and the learned hyper-parameters of the family. These are drawn from
+    # their grids and not by the family, for the family is under test.
     family, values = sampler.component, {}
     for name in family.learned:
         grid: Grid = getattr(family, name)

@@ -15,10 +15,11 @@ __all__ = ["conjugacy", "parameter_draws"]
 
 
 def conjugacy(component: Component, x: Tensor) -> Row:
-    """What is computed in two ways must agree; it does not apply to a family without predictives.
+    """Numbers that are computed in two ways must agree; it does not apply to a family without predictives.
 
-    A predictive is the ratio of two marginals; a point added is one counted from the start, and one taken away was
-    never there; weights of 0 and 1 are labels; the evidence sums learned values out.
+    A predictive is the ratio of two marginals. A point that is added counts like one that was there from the start, and
+    one taken away as if it had never been there. Responsibilities of 0 and 1 give what labels give. The evidence is the
+    sum over learned values.
 
     Args:
         component: the family.
@@ -59,7 +60,8 @@ def parameter_draws(component: Component, x: Tensor, level: float, length: int =
 
     .. math:: E_A\left[f(y) \frac{p_B(y)}{p_A(y) + p_B(y)}\right] = E_B\left[f(y) \frac{p_A(y)}{p_A(y) + p_B(y)}\right]
 
-    which needs no normaliser, and whose terms are bounded: after none and two points, after two and all.
+    which needs no normaliser, and whose terms are bounded. It is tested after no points against two, and after two
+    against all.
     """
     n = 500 * length
     family = pinned(component, x, learned=True)
@@ -88,7 +90,7 @@ def _predicted(family: Component, x: Tensor, n: int, like: Tensor) -> Tensor:
 
 
 def _log_predictive(family: Component, x: Tensor, y: Tensor) -> Tensor:
-    # By marginals: not every family has predictives.
+    # As ratios of marginals, for not every family has predictives.
     n = len(y)
     points, slots = _repeated(x, n)
     before = family.log_marginal(family.stats(points, slots, n))

@@ -1,4 +1,4 @@
-"""The tests of one sampler that need no chain: what it states, how it draws what is learned, how it is truncated."""
+"""The tests of a sampler that need no chain: its stated law, its draws of learned values, its truncation."""
 
 import math
 from collections.abc import Callable
@@ -21,9 +21,9 @@ __all__ = ["learned_values", "stated_law", "truncation"]
 
 
 def stated_law(sampler: Sampler, x: Tensor, prior: Law) -> Row:
-    """What the sampler says: probabilities sum to 1, hang neither on names nor on the order of points, and are right.
+    """The stated law: probabilities sum to 1, depend neither on names nor on the order of points, and are right.
 
-    Right is what :mod:`bnpgan.testing.oracle` says, where it knows the prior and the family.
+    They are compared with :mod:`bnpgan.testing.oracle`, where that has formulas for the prior and the family.
 
     Args:
         sampler: the sampler.
@@ -62,7 +62,7 @@ def _mixture(part: object, log_value: Callable[..., float]) -> float:
 
 
 def learned_values(sampler: Sampler, x: Tensor, level: float, length: int = 1) -> Row:
-    """Draws of the learned hyper-parameters given labels against their conditional, by Pearson's test.
+    """Draws of learned hyper-parameters given labels against their conditional, by Pearson's test.
 
     The conditional of a value is its weight times the probability of the labels, or of the points given them, under
     that value alone.
@@ -99,7 +99,7 @@ def _values(sampler: Sampler, prior: object, family: object) -> tuple[float, ...
 
 
 def _pooled(seen: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # Rare values together, until ten draws of them are expected.
+    # Rare values are pooled until ten draws of them are expected.
     order = expected.argsort()
     starts, total = [0], 0.0
     for i, value in enumerate(expected[order]):
@@ -118,8 +118,8 @@ def truncation(sampler: Sampler) -> Row:
     .. math:: \sum_\pi |p_C(\pi) - p(\pi)| \le 4 \left(1 - E\left[\left(\sum_{k < C} w_k\right)^N\right]\right)
         \approx 4 N e^{-(C - 1) / \alpha}
 
-    for ``C`` = 2, 4 and 8, the last form for the Dirichlet process. It is why: the two laws differ only where a point
-    falls beyond the stick ``C - 1``. The statistic is the largest share of the bound that is used.
+    for ``C`` = 2, 4 and 8; the last form is that of the Dirichlet process. The bound holds because the two laws differ
+    only where a point falls beyond the stick ``C - 1``. The statistic is the largest ratio of distance to bound.
 
     References:
         Ishwaran and James, "Gibbs sampling methods for stick-breaking priors", 2001 (a bound for the marginal density
@@ -145,7 +145,7 @@ def truncation(sampler: Sampler) -> Row:
 
 
 def _bound(prior: Any, capacity: int, n: int) -> float:
-    # E[(1 - r)^n] with r = prod_k (1 - v_k) what C - 1 sticks leave over, by the moments of the sticks.
+    # 4 (1 - E[(1 - r)^n]), where r = prod_k (1 - v_k) is left over by C - 1 sticks; by the moments of the sticks.
     alpha, d = oracle.number(prior.concentration), oracle.number(prior.discount)
     k = np.arange(1, capacity)
     moments = [np.prod([(alpha + k * d + i) / (alpha + 1 + (k - 1) * d + i) for i in range(j)]) for j in range(n + 1)]

@@ -1,4 +1,4 @@
-"""The law that a sampler states, over every partition or label vector of a handful of points; chains against it."""
+"""The law that a sampler states, enumerated for a handful of points, and how chains are compared with it."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from bnpgan.testing.oracle import label_vectors, set_partitions
 
 __all__ = ["Law", "clusters", "hotelling", "log_namings", "run_chains"]
 
-MOST_STATES = 10_000
+MOST_STATES = 10_000  # label vectors that are enumerated at most: each costs a call of log_prior and log_joint
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +24,10 @@ class Law:
 
     Args:
         states: ``(S, N)``: every partition, or where slots are ordered every label vector.
-        log_joint: ``(S,)``, the stated log-probability of each; of a partition, of all its names together.
+        log_joint: ``(S,)``, the stated log-probability of each state; that of a partition is the sum over its names,
+            the ways to assign slots to its blocks.
         capacity: the number of slots.
-        ordered: whether the law knows slots apart.
+        ordered: whether the law depends on which slot is which.
 
     Example:
         >>> from bnpgan.components import NormalInverseWishart
@@ -44,7 +45,7 @@ class Law:
 
     @classmethod
     def of_labels(cls, sampler: Sampler, n: int) -> "Law":
-        """What ``sampler.log_prior`` says of the labels of ``n`` points.
+        """The law that ``sampler.log_prior`` states for the labels of ``n`` points.
 
         Raises:
             ValueError: if there are too many label vectors to enumerate.
@@ -83,16 +84,16 @@ class Law:
         return z if self.ordered else torch.rand(n, self.capacity).argsort(1).gather(1, z)
 
     def scores(self, z: Tensor) -> Tensor:
-        """Of states ``(..., N)``: which points are together, how many clusters there are, how large each slot is.
+        """Statistics of states ``(..., N)``: co-clustering of points, number of clusters, sizes of slots.
 
-        As principal components with mean 0 and variance 1 under the law, ``(..., q)``; those of variance below .05 rest
-        on rare events and are left out. Slots count only where the law tells them apart.
+        Returns their principal components ``(..., q)``, with mean 0 and variance 1 under the law; those of variance
+        below .05 depend on rare events and are left out. Sizes of slots are there only where slots are ordered.
         """
         mean, axes = self._whitening
         return (self._statistics(z) - mean) @ axes
 
     def total_variation(self, draws: Tensor) -> tuple[float, float]:
-        """Of chains ``(R, M, N)``: the distance of their partitions from the law, and what noise alone would give."""
+        """The distance of the partitions in chains ``(R, M, N)`` from the law, and what noise alone would give."""
         powers = 2.0 ** torch.arange(_together(draws).shape[-1], dtype=torch.float64)
         codes, index = torch.unique(_together(self.states).to(torch.float64) @ powers, return_inverse=True)
         exact = torch.zeros(len(codes), dtype=torch.float64).index_add_(0, index, self.probability)
@@ -106,8 +107,8 @@ class Law:
         exact = self._statistics(self.states)
         mean = self.probability @ exact
         variance, axes = torch.linalg.eigh((exact - mean).T @ ((exact - mean) * self.probability[:, None]))
-        kept = variance > 0.05
-        return mean, axes[:, kept] / variance[kept].sqrt()
+        common = variance > 0.05
+        return mean, axes[:, common] / variance[common].sqrt()
 
     def _statistics(self, z: Tensor) -> Tensor:
         columns = [_together(z), clusters(z)[..., None] == torch.arange(1, z.shape[-1] + 1)]
@@ -124,9 +125,9 @@ def log_namings(z: Sequence[int], capacity: int) -> float:
 def run_chains(
     sampler: Sampler, x: Tensor, chains: int, burn_in: int, sweeps: int, start: Tensor | None = None
 ) -> Tensor:
-    """Independent chains from one start, ``(chains, sweeps, N)``, burn-in dropped; ``None``: from "all in slot 0".
+    """Independent chains ``(chains, sweeps, N)`` from one start, without burn-in; ``None``: from "all in slot 0".
 
-    It is a point mass: from draws of the law itself a chain that never moves would pass.
+    They start at one point because from draws of the law itself a chain that never moves would pass.
     """
     draws = []
     for _ in range(chains):
@@ -163,7 +164,7 @@ def hotelling(*samples: Tensor) -> tuple[float, float]:
     mean = mean if len(samples) == 1 else mean - samples[1].mean(0)
     variance = torch.linalg.eigvalsh(error)
     if variance[0] < 1e-9 * variance[-1]:
-        return math.inf, 0.0  # some score never varied: such chains are stuck
+        return math.inf, 0.0  # a score that never varied: the chains are stuck
     q, inverse, spread = len(mean), torch.linalg.inv(error), 0.0
     for rows, own in zip(samples, errors, strict=True):
         share = inverse @ own

@@ -1,7 +1,7 @@
-"""Laws of label vectors by formulas of their own, one point after another, which share nothing with the package.
+"""Laws of label vectors by independent formulas, one point after another, which share no code with the samplers.
 
-``log_partition``, ``log_labels`` and ``log_evidence`` are generic functions: register the formula of a prior or a
-family of your own, and the battery compares it with what your samplers state.
+``log_partition``, ``log_labels`` and ``log_evidence`` are generic functions: register a formula for your prior or your
+family, and the battery compares it with what your samplers state.
 """
 
 import math
@@ -50,7 +50,7 @@ def label_vectors(n: int, capacity: int) -> list[tuple[int, ...]]:
 
 
 def members(part: Any) -> Iterator[tuple[float, Any]]:
-    """A prior or a family with numbers for its grids, in all combinations, each after its probability.
+    """Pairs of a probability and a prior or family with numbers for its grids, for all combinations of values.
 
     Example:
         >>> list(members(DirichletProcess(2.0)))
@@ -70,7 +70,7 @@ def number(value: float | Grid) -> float:
 
 @singledispatch
 def log_partition(prior: Any, z: Labels, capacity: int) -> float:
-    """Log-probability of the partition ``z`` under a prior with numbers only; ``capacity`` slots where that matters.
+    """Log-probability of the partition ``z`` under a prior without grids; ``capacity`` slots where that matters.
 
     Raises:
         NotImplementedError: if there is no formula for such a prior.
@@ -90,7 +90,7 @@ def log_labels(prior: Any, z: Labels, capacity: int) -> float:
 
 @singledispatch
 def log_evidence(component: Any, points: np.ndarray, z: Labels) -> float:
-    """Log marginal likelihood of the points ``(N, D)`` given the labels, under a family with numbers only.
+    """Log marginal likelihood of the points ``(N, D)`` given the labels, under a family without grids.
 
     Raises:
         NotImplementedError: if there is no formula for such a family.
@@ -101,7 +101,7 @@ def log_evidence(component: Any, points: np.ndarray, z: Labels) -> float:
 @log_partition.register(DirichletProcess)
 @log_partition.register(PitmanYor)
 def log_restaurant(prior: DirichletProcess | PitmanYor, z: Labels, capacity: int) -> float:
-    """The two-parameter Chinese restaurant, its guests seated one after another."""
+    """The two-parameter Chinese restaurant: guests are seated one after another."""
     alpha, d = number(prior.concentration), number(prior.discount)
     total, counts = 0.0, dict.fromkeys(z, 0)
     for i, k in enumerate(z):
@@ -118,7 +118,7 @@ def log_sticks(prior: DirichletProcess | PitmanYor, z: Labels, capacity: int) ->
     total, alpha, d = 0.0, number(prior.concentration), number(prior.discount)
     for k in range(capacity - 1):
         a, b = 1 - d, alpha + (k + 1) * d
-        for label in z:  # stopped, passed: what earlier points did at this stick
+        for label in z:  # a - 1 + d and b - alpha - (k + 1) d count the points that stopped here, or went on
             if label == k:
                 total += math.log(a / (a + b))
                 a += 1
@@ -145,7 +145,7 @@ def _(prior: FiniteDirichlet, z: Labels, capacity: int) -> float:
 
 @log_partition.register
 def _(prior: MixtureOfFiniteMixtures, z: Labels, capacity: int) -> float:
-    return _log_mixture(prior, z, 400)  # numbers M beyond are rare enough for any law of use
+    return _log_mixture(prior, z, 400)  # components; more than 400 have no weight under the laws that are tested
 
 
 @log_labels.register

@@ -1,4 +1,4 @@
-"""Samplers with other parts: a family that says nothing of the points, one that does not follow them."""
+"""Families for tests: one whose likelihood is constant, and one whose hyper-parameters do not follow the points."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
@@ -25,11 +25,11 @@ class FlatComponents(Components):
         return self.mean.new_zeros(len(x), len(self.mean))
 
     def sample(self, slots: Tensor) -> Tensor:
-        """The means of the slots ``(n, D)``: the density is no law."""
+        """The means of the slots ``(n, D)``: a constant density has no draws."""
         return self.mean[slots]
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
-        """The slot of most weight ``(N,)``."""
+        """The slot of largest weight ``(N,)``."""
         return log_weights.argmax().expand(len(x))
 
 
@@ -44,7 +44,7 @@ class Flat(ExponentialFamily):
     """
 
     def hyper(self, x: Tensor) -> dict[str, Any]:
-        """All that there is to know: how many dimensions the points have."""
+        """A mean of zeros, which holds the number of dimensions."""
         return {"mean": x.new_zeros(x.shape[1])}
 
     def fixed(self, stats: FamilyStats) -> "Flat":
@@ -73,7 +73,7 @@ class Flat(ExponentialFamily):
 
 
 def pinned(family: C, x: Tensor, learned: bool = False) -> C:
-    """The family with what it would set from the points fixed at what it is for ``x``; learned values if ``learned``.
+    """The family with hyper-parameters that follow the points fixed at their values for ``x``; grids if ``learned``.
 
     Example:
         >>> from bnpgan.components import NormalInverseWishart

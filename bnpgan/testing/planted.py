@@ -1,4 +1,4 @@
-"""Samplers that are wrong in one way, made from one that is right: tests of the tests."""
+"""Samplers with one planted error each, made from a right one: they test the tests."""
 
 import warnings
 from collections.abc import Callable
@@ -20,14 +20,14 @@ __all__ = ["planted_errors"]
 
 
 def planted_errors(sampler: Sampler, x: Tensor | None = None) -> dict[str, Sampler]:
-    """Wrong versions of a sampler, by what is wrong with them; those that bear on how it steps.
+    """Wrong versions of a sampler by the name of their error; errors that cannot change its steps are left out.
 
-    Each goes on stating the law of the right sampler, except where the error is in what it states.
+    Each still states the law of the right sampler, unless the error is in the stated law.
 
     Args:
         sampler: one that is right.
-        x: points ``(N, D)`` on which it is watched for a step, to see which methods of its parts it calls; ``None``:
-            those of :func:`~bnpgan.testing.check_sampler`.
+        x: points ``(N, D)`` for one step, in which it is recorded which methods of its parts it calls; ``None``: those
+            of :func:`~bnpgan.testing.check_sampler`.
 
     Raises:
         ValueError: if there are too few points or too many.
@@ -51,7 +51,7 @@ def planted_errors(sampler: Sampler, x: Tensor | None = None) -> dict[str, Sampl
 
     def plant(error: str, bears: bool, **parts: Callable[[], Any]) -> None:
         if bears:
-            with warnings.catch_warnings(action="ignore"):  # of the loops that wrong parts lose
+            with warnings.catch_warnings(action="ignore"):  # that wrong parts lose their compiled loops
                 errors[error] = replace(sampler, **{name: make() for name, make in parts.items()})  # type: ignore[type-var]
 
     discount, sticks = isinstance(prior, TwoParameter), "sample_log_weights" in calls["prior"]
@@ -74,7 +74,7 @@ def planted_errors(sampler: Sampler, x: Tensor | None = None) -> dict[str, Sampl
 
 
 class NeverMoves(Wrapper):
-    """A chain that stays where it is; started at its law, it would be there for ever."""
+    """A chain that stays where it is; started at a draw of its law, it would seem right."""
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """The labels as they were."""
@@ -82,7 +82,7 @@ class NeverMoves(Wrapper):
 
 
 class ProposalNotChecked(Wrapper):
-    """A point is sent to a slot at random after each sweep, and nobody asks for the ratio."""
+    """After each sweep a point moves to a random slot, without the acceptance ratio of such a move."""
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """A sweep of the base, and the move."""
@@ -92,7 +92,7 @@ class ProposalNotChecked(Wrapper):
 
 
 class NamesForgotten(Wrapper):
-    """It states the probability of the partition for that of one of its names."""
+    """It states the probability of the partition in place of that of the label vector, one of its names."""
 
     def log_prior(self, labels: Tensor) -> Tensor:
         """That of the base times the number of names."""
@@ -158,7 +158,7 @@ def _unconditioned_prior(prior: Any) -> Any:
 
 
 def _forgetful(self: Any, counts: Tensor) -> Tensor:
-    # Each stick sees those who stopped at it and not those who walked on.
+    # Each stick counts the points that stopped at it, and not those that went on.
     n, k = counts[:-1], torch.arange(1, len(counts), device=counts.device)
     v = Beta(1 - self.discount + n, self.concentration + self.discount * k).sample().to(torch.float64)
     end = v.new_zeros(1)
@@ -166,7 +166,7 @@ def _forgetful(self: Any, counts: Tensor) -> Tensor:
 
 
 def _weak_limit(prior: Any) -> Any:
-    # Right as a law of its own, and the Dirichlet process in the limit, but not its truncation.
+    # A law that tends to the Dirichlet process as C grows, but is not its truncation.
     def log_marginal(self: Any, n: Tensor, hyper: Any) -> Tensor:
         return FiniteDirichlet(self.concentration).log_marginal_of(n, hyper)
 
@@ -198,7 +198,7 @@ def _unconditioned_family(family: Any) -> Any:
 
 
 def _sociable(family: Any) -> Any:
-    # Marginals and predictives too large for large clusters, in a way in which each is the ratio of the other.
+    # Marginals and predictives are too large for large clusters, but predictives still are ratios of marginals.
     def log_marginal(self: Any, stats: Stats) -> Tensor:
         return type(family).log_marginal(self, stats) + 0.25 * stats.n * (stats.n - 1)
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from bnpgan.partition import check_points
 
 FEW = torch.tensor([[-1.2, 0.3], [-0.9, -0.2], [0.1, 0.9], [0.5, 0.4], [1.3, -0.8], [-0.3, 0.1]], dtype=torch.float64)
-"""Neither one cluster nor several: under a base measure as wide as they are, many partitions have a share."""
+"""Six points, the default of the tests: neither clearly one cluster nor several, so many partitions are probable."""
 
 
 def check_few(x: Tensor | None, thorough: bool) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a battery of tests has found, row by row."""
+"""The results of a battery of tests: a report, and its rows."""
 
 import math
 from collections.abc import Sequence
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 __all__ = ["Report", "Row"]
 
-TOLERANCE = 1e-8
-"""By how much two ways to compute one number may differ."""
+TOLERANCE = 1e-8  # nats by which two ways to compute one log-probability may differ by rounding
 
 
 @dataclass(frozen=True)
@@ -15,14 +14,14 @@ class Row:
     """The outcome of one test.
 
     Args:
-        statistic: the largest z-score of those that were tested together; of an identity, the largest error; of a
-            bound, the largest share of it that was used. ``nan`` where the test does not apply.
-        p: the p-value of all of them together; ``None`` where there is nothing random.
+        statistic: the largest z-score of those that were tested together; for an identity the largest error; for a
+            bound the largest ratio to it. ``nan`` where the test does not apply.
+        p: the p-value of all of them together; ``None`` where nothing is random.
         level: the p-value, or for an identity the error, at which the test fails.
         distance: total variation between the partitions seen and their law, where that is known.
-        noise: what ``distance`` would be on average if nothing were wrong.
+        noise: the mean of ``distance`` if nothing is wrong.
         seconds: running time.
-        note: what else is to be known, or why the test does not apply.
+        note: further information, or why the test does not apply.
         test: its name.
 
     Example:
@@ -46,7 +45,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against the sampler; so where the test does not apply."""
+        """Whether the test found no error, or does not apply."""
         if not self.applies:
             return True
         return self.statistic <= self.level if self.p is None else self.p >= self.level
