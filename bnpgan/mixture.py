@@ -139,7 +139,7 @@ class Recipe(ABC):
 
     @abstractmethod
     def build(self) -> "MixtureGAN":
-        """The GAN, its weights drawn from torch's ambient generator; its last step is ``MixtureGAN.noted``."""
+        """The GAN, its weights drawn from torch's ambient generator; it ends with ``assembled``."""
 
     @abstractmethod
     def usual_clusterer(self) -> Clusterer:
@@ -152,6 +152,13 @@ class Recipe(ABC):
     def usual_z_dim(self) -> int:
         """The size of the noise where none is given."""
         return 32
+
+    def assembled(
+        self, generator: nn.Module, discriminator: nn.Module, latent: nn.Module, features: Features
+    ) -> "MixtureGAN":
+        """The GAN of these networks, marked as made by this recipe."""
+        parts = generator, discriminator, latent, self.clusterer, features, self.loss, self.schedule
+        return MixtureGAN(*parts).noted(self)
 
     @property
     def points(self) -> bool:

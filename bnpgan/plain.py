@@ -46,9 +46,7 @@ def to_plain(value: Any, name: str = "") -> Any:
         return {"tensor": value.tolist(), "dtype": str(value.dtype).removeprefix("torch.")}
     if isinstance(value, Distribution):
         return {"distribution": type(value).__name__, **_parameters(value, name)}
-    if isinstance(value, type):
-        return {"named": _address(value, name)}
-    if isinstance(value, FunctionType):
+    if isinstance(value, type | FunctionType):
         return {"named": _address(value, name)}
     if dataclasses.is_dataclass(value) and _by_fields(type(value)):
         fields = [field.name for field in dataclasses.fields(value) if field.init]

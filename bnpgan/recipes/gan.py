@@ -1,11 +1,9 @@
 """GANs that find no clusters: without labels, with given labels, with random labels."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from bnpgan.features import Identity
 from bnpgan.mixture import MixtureGAN
-from bnpgan.recipes.options import At, Options
 from bnpgan.recipes.parts import Conditional, Plain
 from bnpgan.samplers import Clusterer, FixedLabels, RandomLabels
 
@@ -22,8 +20,6 @@ class GAN(Plain):
     References:
         "Generative Adversarial Nets", 2014.
     """
-
-    options: ClassVar[Options] = {}
 
     def build(self) -> MixtureGAN:
         """The GAN."""
@@ -48,7 +44,6 @@ class ClassConditionalGAN(Conditional):
     """
 
     capacity: int = 10
-    options: ClassVar[Options] = {"embedding_dim": At("embedding_dim", default=None)}
 
     def usual_clusterer(self) -> Clusterer:
         """The given labels."""
@@ -73,8 +68,6 @@ class RandomLabelGAN(Conditional):
     References:
         "Diverse Image Generation via Self-Conditioned GANs", 2020, Table 1 ("Random Labels").
     """
-
-    options: ClassVar[Options] = {"embedding_dim": At("embedding_dim", default=None)}
 
     def usual_clusterer(self) -> Clusterer:
         """A fresh random label for each image."""

@@ -87,15 +87,12 @@ class GMGAN(_GaussianMixtureGAN):
     def build(self) -> MixtureGAN:
         """The GAN, with the classifier that learns when training ends."""
         trunk, encoder = self.networks.trunk(self.shape), self.networks.encoder(self.shape)
-        return MixtureGAN(
-            generator=self.networks.generator(self.shape, Unconditional(self.z_dim)),
-            discriminator=Discriminator(trunk, ScalarHead(trunk.out_dim)),
-            latent=self.latent(),
-            clusterer=self.clusterer,
-            features=self.own(lambda: self._classifier(encoder)),
-            loss=self.loss,
-            schedule=self.schedule,
-        ).noted(self)
+        return self.assembled(
+            self.networks.generator(self.shape, Unconditional(self.z_dim)),
+            Discriminator(trunk, ScalarHead(trunk.out_dim)),
+            self.latent(),
+            self.own(lambda: self._classifier(encoder)),
+        )
 
     def _classifier(self, encoder: Trunk) -> FromEncoder:
         head = nn.Linear(encoder.out_dim, self.capacity)
@@ -148,12 +145,9 @@ class SupervisedGMGAN(_GaussianMixtureGAN):
         """The GAN, with as many outputs of the discriminator as the loss asks for."""
         trunk = self.networks.trunk(self.shape)
         outputs = self.capacity + isinstance(self.loss, RealClasses)
-        return MixtureGAN(
-            generator=self.networks.generator(self.shape, Unconditional(self.z_dim)),
-            discriminator=Discriminator(trunk, ClassHead(trunk.out_dim, outputs)),
-            latent=self.latent(self.each),
-            clusterer=self.clusterer,
-            features=self.own(Identity),
-            loss=self.loss,
-            schedule=self.schedule,
-        ).noted(self)
+        return self.assembled(
+            self.networks.generator(self.shape, Unconditional(self.z_dim)),
+            Discriminator(trunk, ClassHead(trunk.out_dim, outputs)),
+            self.latent(self.each),
+            self.own(Identity),
+        )

@@ -37,7 +37,7 @@ class PrecomputedLabelGAN(Conditional):
     encoder_steps: int = 2000
     encoder_rate: float = 1e-3
     options: ClassVar[Options] = {
-        "embedding_dim": At("embedding_dim", default=None),
+        **Conditional.options,
         "code_dim": At("code_dim"),
         "encoder_steps": At("encoder_steps"),
         "encoder_rate": At("encoder_rate"),

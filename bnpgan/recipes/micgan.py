@@ -141,12 +141,5 @@ class MICGAN(Recipe):
         generator = self.networks.generator(self.shape, embedding)
         discriminator = Discriminator(trunk, MaskedHead(trunk.out_dim, self.capacity))
         head = nn.Linear(encoder.out_dim, self.capacity)
-        return MixtureGAN(
-            generator=generator,
-            discriminator=discriminator,
-            latent=Gaussian(self.z_dim),
-            clusterer=self.clusterer,
-            features=self.own(lambda: self.encoder.features(encoder, head, self)),
-            loss=self.loss,
-            schedule=self.schedule,
-        ).noted(self)
+        features = self.own(lambda: self.encoder.features(encoder, head, self))
+        return self.assembled(generator, discriminator, Gaussian(self.z_dim), features)

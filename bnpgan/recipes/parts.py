@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from bnpgan.models import (
     Trunk,
     Unconditional,
 )
+from bnpgan.recipes.options import At, Options
 from bnpgan.samplers import Clusterer, RandomLabels
 
 __all__ = ["Conditional", "Encoder", "Plain"]
@@ -28,6 +30,7 @@ class Plain(Recipe):
     """A recipe with the batches and rates of SC-GAN's released code, and no clusters: one slot, no partition."""
 
     capacity: int = 1
+    options: ClassVar[Options] = {}
 
     def usual_z_dim(self) -> int:
         """2 for points, 128 for images."""
@@ -51,23 +54,9 @@ class Plain(Recipe):
         channels, *sides = self.shape
         trunk = self.networks.trunk((pack * channels, *sides))
         head = ScalarHead(trunk.out_dim)
-        return self.assembled(
-            self.networks.generator(self.shape, Unconditional(self.z_dim)),
-            Discriminator(trunk, head) if pack == 1 else PackedDiscriminator(trunk, head, pack),
-            features,
-        )
-
-    def assembled(self, generator: nn.Module, discriminator: nn.Module, features: Features) -> MixtureGAN:
-        """The GAN of these networks."""
-        return MixtureGAN(
-            generator=generator,
-            discriminator=discriminator,
-            latent=Gaussian(self.z_dim),
-            clusterer=self.clusterer,
-            features=features,
-            loss=self.loss,
-            schedule=self.schedule,
-        ).noted(self)
+        generator = self.networks.generator(self.shape, Unconditional(self.z_dim))
+        discriminator = Discriminator(trunk, head) if pack == 1 else PackedDiscriminator(trunk, head, pack)
+        return self.assembled(generator, discriminator, Gaussian(self.z_dim), features)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +69,7 @@ class Conditional(Plain):
 
     capacity: int = 50
     embedding_dim: int = None  # type: ignore[assignment]  # set below
+    options: ClassVar[Options] = {"embedding_dim": At("embedding_dim", default=None)}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,7 +86,8 @@ class Conditional(Plain):
         seen, trunk = self.own(features), self.networks.trunk(self.shape)
         embedding = Concat(self.capacity, self.z_dim, self.embedding_dim)
         generator = self.networks.generator(self.shape, embedding)
-        return self.assembled(generator, Discriminator(trunk, MaskedHead(trunk.out_dim, self.capacity)), seen)
+        discriminator = Discriminator(trunk, MaskedHead(trunk.out_dim, self.capacity))
+        return self.assembled(generator, discriminator, Gaussian(self.z_dim), seen)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class SCGAN(Conditional):
     """
 
     options: ClassVar[Options] = {
-        "embedding_dim": At("embedding_dim", default=None),
+        **Conditional.options,
         "max_points": At(
             "clusterer.max_points",
             told="images that are clustered, the rest is predicted; 10,000 points, 25,000 images",

@@ -64,7 +64,8 @@ def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
     common: dict = {"dim": 2, "backbone": "mlp", "learning_rate": 2e-3}
 
     def made(recipe: Callable[..., MixtureGAN], **arguments: object) -> Callable[[int], MixtureGAN]:
-        return lambda steps: settled(recipe(**common, **arguments, decay=steps))
+        # Under these betas networks for points settle in thousands of steps, and not in a hundred thousand.
+        return lambda steps: recipe(**common, **arguments, decay=steps).scheduled(betas=(0.0, 0.99))
 
     def mic_gan(steps: int) -> MixtureGAN:
         return recipes.mic_gan(
@@ -101,11 +102,6 @@ def table1(**rows: tuple[float, float, float]) -> dict[str, Scores]:
     """Rows of SC-GAN's Table 1: modes, quality in per cent, reverse KL."""
     titles = ("modes", "quality", "reverse_kl")
     return {name.replace("_", "-"): dict(zip(titles, row, strict=True)) for name, row in rows.items()}
-
-
-def settled(gan: MixtureGAN) -> MixtureGAN:
-    """The GAN with betas under which networks for points settle in thousands of steps, not a hundred thousand."""
-    return gan.scheduled(betas=(0.0, 0.99))
 
 
 def known(name: str) -> tuple[Tensor, Tensor]:
