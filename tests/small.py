@@ -52,7 +52,7 @@ def clusterers(n):
     }
 
 
-FEW = {  # arguments that make a recipe's rounds come every few steps
+SHORT = {  # arguments that make a recipe's rounds come every few steps
     "mic_gan": {
         **{"capacity": CAPACITY, "every": 4, "warmup": 4, "sweeps": 2},
         **{"encoder_first_steps": 4, "encoder_steps": 2},
@@ -73,6 +73,6 @@ def gan(recipe, x, *, arguments=None, **changes):
     shape = {"dim": x.shape[1], "backbone": "mlp"} if x.ndim == 2 else {"image_shape": tuple(x.shape[1:])}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made = getattr(recipes, recipe)(batch=16, **shape, **FEW[recipe], **(arguments or {}))
+        made = getattr(recipes, recipe)(batch=16, **shape, **SHORT[recipe], **(arguments or {}))
     schedule = replace(made.schedule, log=3, save=5)
     return replace(made, **{"schedule": schedule, **changes})

@@ -66,6 +66,7 @@ def test_its_law_is_that_of_points_one_after_another():
         assert float(prior.log_eppf(counts)) == pytest.approx(log_urn(prior, z))
 
 
+# SplitMerge takes minutes: 24 ms a sweep of hundreds of small operations, however few the points are.
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [IGMM, Algorithm8, lambda *parts, **slots: SplitMerge(CRPGibbs(*parts, **slots))])
 def test_every_restaurant_is_exact_with_it(kind):

@@ -55,7 +55,7 @@ VARIANTS = {
 def test_every_recipe_trains_resumes_exactly_and_samples_by_cluster(tmp_path, variant, backbone):
     name, arguments = VARIANTS[variant]
     x, truth = DATA[backbone]()
-    few = small.FEW[name] | arguments
+    few = small.SHORT[name] | arguments
     shape = {"dim": x.shape[1], "backbone": "mlp"} if x.ndim == 2 else {"image_shape": tuple(x.shape[1:])}
     labels = truth % small.CAPACITY if name in ("class_conditional_gan", "supervised_gm_gan") else None
 

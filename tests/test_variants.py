@@ -48,7 +48,7 @@ def built() -> MixtureGAN:
 
 def narrow() -> MixtureGAN:
     torch.manual_seed(0)
-    return recipes.mic_gan(dim=2, backbone="mlp", width=16, batch=16, **small.FEW["mic_gan"])
+    return recipes.mic_gan(dim=2, backbone="mlp", width=16, batch=16, **small.SHORT["mic_gan"])
 
 
 STICKS = StickBreaking(PitmanYor(1.0, 0.3), NormalInverseWishart(scale=torch.eye(2)), small.CAPACITY, sweeps=2)

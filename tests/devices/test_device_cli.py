@@ -11,7 +11,7 @@ from bnpgan.cli import main
 
 pytestmark = pytest.mark.usefixtures("plain_pictures")
 
-FEW = ["--backbone", "mlp", "--batch", "16", "--quiet", "--device", "cuda"]
+SMALL = ["--backbone", "mlp", "--batch", "16", "--quiet", "--device", "cuda"]
 MIC = ["mic-gan", "--capacity", "6", "--warmup", "2", "--every", "2", "--sweeps", "1"]
 MIC += ["--encoder-first-steps", "2", "--encoder-steps", "2"]
 FILES = {"config.json", "stats.jsonl", "metrics.json", "checkpoint.safetensors", "partition.safetensors"}
@@ -27,7 +27,7 @@ def stored(folder, kind):
 
 def test_images_are_trained_on_resumed_sampled_and_scored(gpu, tmp_path, capsys):
     run, out = tmp_path / "run", tmp_path / "made.npy"
-    command = ["train", *MIC, *FEW, "--data", stored(tmp_path, "images"), "--out", str(run)]
+    command = ["train", *MIC, *SMALL, "--data", stored(tmp_path, "images"), "--out", str(run)]
     assert main([*command, "--steps", "3"]) == 0
     assert main([*command, "--steps", "5", "--resume", "--baselines"]) == 0
     shown = capsys.readouterr()
@@ -48,7 +48,7 @@ def test_images_are_trained_on_resumed_sampled_and_scored(gpu, tmp_path, capsys)
 
 
 def test_points_of_a_known_set_are_scored_beside_exact_ones(gpu, tmp_path, capsys):
-    command = ["train", "gm-gan", *FEW, "--classifier-steps", "1", "--data", "ring", "--steps", "1"]
+    command = ["train", "gm-gan", *SMALL, "--classifier-steps", "1", "--data", "ring", "--steps", "1"]
     assert main([*command, "--out", str(tmp_path / "run")]) == 0
     assert "exact samples" in capsys.readouterr().out
     assert {"modes", "quality", "reverse_kl"} <= json.loads((tmp_path / "run" / "metrics.json").read_text()).keys()
@@ -56,7 +56,7 @@ def test_points_of_a_known_set_are_scored_beside_exact_ones(gpu, tmp_path, capsy
 
 def test_classes_are_handed_over_to_the_device(gpu, tmp_path):
     run, file = tmp_path / "run", stored(tmp_path, "points")
-    command = ["train", "class-conditional-gan", *FEW, "--labels", "--data", file, "--steps", "2", "--out", str(run)]
+    command = ["train", "class-conditional-gan", *SMALL, "--labels", "--data", file, "--steps", "2", "--out", str(run)]
     assert main(command) == 0
     assert np.array_equal(load_file(run / "partition.safetensors")["labels"].numpy(), np.load(file)["labels"])
     assert main(["sample", str(run), "-n", "9"]) == 0

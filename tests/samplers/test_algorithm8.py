@@ -24,7 +24,7 @@ from bnpgan.samplers import Algorithm8, CRPGibbs, SplitMerge, StickBreaking
 N = 4
 SPREAD, SCALE, NU = 0.3, 0.1, 2.5  # the prior of the mean matters
 SEMI = {"spread": SPREAD, "scale": SCALE, "nu": NU}
-FEW = 2
+FEW_SLOTS = 2
 GRID = Grid([0.5, 8.0], torch.tensor([0.4, 0.6]).log())
 
 
@@ -106,8 +106,8 @@ def test_law_with_few_slots_and_a_learned_concentration():
         return special.logsumexp(GRID.log_weights.numpy() + [log_restaurant(z, a) for a in GRID.values.tolist()])
 
     x = points(1, N)
-    exact = law_not_conjugate(x, log_prior, most=FEW)
-    check(exact, short_chains(build(DirichletProcess(GRID), semi(1), capacity=FEW), x))
+    exact = law_not_conjugate(x, log_prior, most=FEW_SLOTS)
+    check(exact, short_chains(build(DirichletProcess(GRID), semi(1), capacity=FEW_SLOTS), x))
 
 
 @pytest.mark.slow

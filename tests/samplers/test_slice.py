@@ -79,7 +79,7 @@ def test_sampler_draws_from_the_exact_posterior_where_sticks_would_never_end():
 
 # Fewer slots than points: the law is the prior's given K <= C.
 
-FEW = 2
+FEW_SLOTS = 2
 GRID = Grid([0.5, 8.0], torch.tensor([0.4, 0.6]).log())
 
 
@@ -88,12 +88,12 @@ def law_of_few_slots(x: Tensor) -> Law:
         of_each = [log_restaurant(z, a) for a in GRID.values.tolist()]
         return special.logsumexp(GRID.log_weights.numpy() + of_each)
 
-    few = [z for z in set_partitions(len(x)) if len(set(z)) <= FEW]
+    few = [z for z in set_partitions(len(x)) if len(set(z)) <= FEW_SLOTS]
     return Law.enumerate(x, few, log_prior, slots=False, **strengths(x.shape[1]))
 
 
 def few_slots(kind: type = SliceSampler) -> SliceSampler:
-    return build(DirichletProcess(GRID), 1, kind=kind, capacity=FEW)
+    return build(DirichletProcess(GRID), 1, kind=kind, capacity=FEW_SLOTS)
 
 
 def test_law_with_few_slots_and_a_learned_concentration():
