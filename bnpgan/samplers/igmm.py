@@ -34,7 +34,7 @@ class IGMM(Sampler):
 
     Args:
         prior: how counts become probabilities.
-        component: a conjugate family.
+        component: a family whose posterior can be drawn.
         capacity: the number of slots ``C``.
         sweeps: steps that ``fit`` takes.
         max_dim, max_points: see :class:`~bnpgan.samplers.base.Clusterer`.
