@@ -17,16 +17,20 @@ ALLOWED = {
     "ranks": {"randomness"},
     "waits": set(),
     "plain": set(),
+    "disk": set(),
+    "limits": set(),
+    "ranges": set(),
+    "signals": set(),
     "memory": {"ranks"},
     "engine": {"waits"},
     "priors": {"engine", "grids"},
     "components": {"engine", "grids", "memory", "ranks", "waits"},
     "losses": set(),
     "metrics": set(),
-    "data": set(),
+    "data": {"limits", "ranges"},
     "models": set(),
     "diagnostics": set(),
-    "plotting": {"diagnostics", "partition"},  # for a type only
+    "plotting": {"diagnostics", "disk", "partition"},  # partition for a type only
     "partition": {"components", "engine", "memory", "ranks"},
     # Of priors and components the tiers only: see below.
     "samplers": {
@@ -43,16 +47,16 @@ ALLOWED = {
     "testing": {"components", "grids", "partition", "priors", "samplers"},
     "features": {"partition"},
     "mixture": {"features", "losses", "models", "plain", "samplers"},
-    "run": {"features", "mixture", "partition"},
+    "run": {"features", "mixture", "partition", "ranges"},
     "report": {"features", "metrics", "plotting", "run"},
-    "files": {"components", "partition"},
+    "files": {"components", "disk", "partition"},
     "state": {"files", "mixture", "partition", "run"},
     "loop": {"", "features", "metrics", "mixture", "partition", "randomness", "run", "state"},
-    "checkpoint": {"", "features", "files", "partition", "report", "run", "state"},
-    "training": {"checkpoint", "loop", "mixture", "partition", "plain", "run", "state"},
+    "checkpoint": {"", "disk", "features", "files", "partition", "report", "run", "state"},
+    "training": {"checkpoint", "loop", "mixture", "partition", "plain", "ranges", "run", "signals", "state"},
     "recipes": {"components", "features", "losses", "mixture", "models", "plain", "priors", "samplers"},
-    "cli": {"", "components", "data", "files", "grids", "metrics", "partition", "plotting", "priors"}
-    | {"recipes", "report", "reproduce", "run", "samplers", "training"},
+    "cli": {"", "components", "data", "disk", "files", "grids", "metrics", "partition", "plotting", "priors"}
+    | {"limits", "recipes", "report", "reproduce", "run", "samplers", "signals", "training"},
     "reproduce": {"", "components", "data", "files", "metrics", "mixture", "partition", "priors"}
     | {"recipes", "run", "samplers", "training"},
 }

@@ -14,6 +14,7 @@ from sklearn.datasets import fetch_openml
 from torch import Tensor
 
 _SIDE = 28
+_MOST = 2**30  # bytes; the original files have 47 million
 
 
 def mnist(root: str | Path | None = None, train: bool = True) -> tuple[Tensor, Tensor]:
@@ -94,21 +95,22 @@ def _idx(path: Path, rank: int) -> tuple[Path, NDArray]:
         path = path.with_name(f"{path.name}.gz")
         if not path.exists():
             raise ValueError(f"{path} is missing: put it there, compressed or not, or pass another root (--data-root)")
+    if not path.is_file():
+        raise ValueError(f"{path} is no file, but a folder, a pipe or a device: put the original file there")
+    start = 4 * (1 + rank)
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
+            magic, *sizes = struct.unpack(f">{1 + rank}I", file.read(start).ljust(start, b"\0"))
+            content = file.read(min(math.prod(sizes), _MOST) + 1000)
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: {error}: it is damaged, put the original file there") from error
-    start = 4 * (1 + rank)
-    magic, *sizes = struct.unpack(f">{1 + rank}I", content[:start].ljust(start, b"\0"))
     if magic != 0x0800 + rank:
         raise ValueError(f"{path}: starts with {magic:#010x}, not {0x0800 + rank:#010x}: put the original file there")
-    if len(content) - start != math.prod(sizes):
+    if len(content) != math.prod(sizes):
         raise ValueError(
-            f"{path}: holds {len(content) - start} bytes for an array of {sizes}: it is damaged, "
-            "put the original file there"
+            f"{path}: holds {len(content)} bytes for an array of {sizes}: it is damaged, put the original file there"
         )
-    return path, np.frombuffer(content, dtype=np.uint8, offset=start).reshape(sizes)
+    return path, np.frombuffer(content, dtype=np.uint8).reshape(sizes)
 
 
 def _download(openml: str, train: bool) -> tuple[NDArray, NDArray]:

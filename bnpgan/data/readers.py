@@ -1,19 +1,26 @@
-"""Reads a person's own data: arrays, tables and folders of images, each checked once, here."""
+"""Reads a person's own data, or a set by its name: arrays here, tables and folders of pictures next door."""
 
+import math
 import zipfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import IO
 
-import numpy as np
 import torch
+from numpy.lib import format as npy
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
+from bnpgan.data.folders import folder
 from bnpgan.data.idx import fashion_mnist, mnist
 from bnpgan.data.mixtures import anisotropic, moons, overlap, unequal
+from bnpgan.data.packed import COMPRESSED, check_ratio
+from bnpgan.data.parsing import check_size, file_of, images, labelled, points, readable
 from bnpgan.data.sets import digits, grid, ring
+from bnpgan.data.tables import TABLES, table
+
+__all__ = ["address", "load"]
 
 _SETS: dict[str | Path, Callable[[], tuple[Tensor, Tensor]]] = {
     "ring": partial(ring, 100_000),
@@ -28,13 +35,15 @@ _STORED: dict[str | Path, Callable[[str | Path | None], tuple[Tensor, Tensor]]] 
     "mnist": mnist,
     "fashion-mnist": fashion_mnist,
 }
-_IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-_UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile)  # SyntaxError: Pillow's for a broken PNG
+_DATA, _LABELS = (
+    ("images", "features", "x", "data"),
+    ("labels", "label", "y"),
+)  # arrays of an npz, the first that is there
 
-_Raw = tuple[NDArray, NDArray | None]
+_Read = tuple[Tensor, Tensor | None]
 
 
-def load(source: str | Path, root: str | Path | None = None) -> tuple[Tensor, Tensor | None]:
+def load(source: str | Path, root: str | Path | None = None) -> _Read:
     """Reads a set by its name or by its path.
 
     - ``ring``, ``grid``: 100,000 points, the same ones each time; labels are modes.
@@ -43,20 +52,20 @@ def load(source: str | Path, root: str | Path | None = None) -> tuple[Tensor, Te
     - ``mnist``, ``fashion-mnist``: the 60,000 training images, 28x28; labels are classes.
     - ``.npy``: one array, without labels.
     - ``.npz``: ``images``, ``features``, ``x`` or ``data``, or the only array; labels: ``labels``, ``label`` or ``y``.
-    - ``.csv``: points, one a line, without labels; a header line is skipped.
-    - A folder of png, jpg, bmp or webp images of one size, grey only if all are; labels are its sub-folders, by name.
+    - ``.csv``, ``.tsv``, compressed or not: points, one a line, without labels; see ``table``.
+    - A folder of pictures; labels are its sub-folders, in natural order; see ``folder``.
 
-    Arrays of rank 2 are points and stay as they are. Images are uint8, or floats in [-1, 1] or [0, 1], in the shape
-    ``(N, H, W)``, ``(N, C, H, W)`` or, with 1 or 3 channels, ``(N, H, W, C)``. A path that is also a set's name is
-    written ``./ring``.
+    Arrays of rank 2 are points and stay as they are. Images have the shape ``(N, H, W)``, ``(N, C, H, W)`` or, with 1
+    or 3 channels, ``(N, H, W, C)``, and numbers from 0 to 255, 0 to 1 or -1 to 1, up to a thousandth of that: anything
+    else is an error. A path that is also a set's name is written ``./ring``.
 
     Args:
         source: A set's name, or a path.
         root: The folder that holds ``mnist`` or ``fashion-mnist``, see ``mnist``; not read for other sources.
 
     Returns:
-        Points ``(N, D)`` or images ``(N, C, H, W)`` in [-1, 1], float32 on the CPU, and labels ``(N,)`` int64 or None.
-        The ambient generator is left as it was.
+        Points ``(N, D)``, float64 where they came with more digits than float32 has, or images ``(N, C, H, W)``,
+        float32 in [-1, 1], on the CPU; and labels ``(N,)`` int64 or None. The ambient generator is left as it was.
 
     Raises:
         ValueError: If nothing has that name, or what is there cannot be read or used; it says what to do.
@@ -77,31 +86,39 @@ def load(source: str | Path, root: str | Path | None = None) -> tuple[Tensor, Te
     if not path.exists():
         known = _names([*_SETS, *_STORED])
         raise ValueError(f"source {str(source)!r} is no file, folder or set: give a path or one of {known}")
-    reader = _folder if path.is_dir() else _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise ValueError(f"source {path}: cannot read {path.suffix!r} files: save it as one of {_names(_READERS)}")
-    array, labels = reader(path)
-    if array.size == 0:
-        raise ValueError(f"source {path} is empty, shape {array.shape}: store at least one point or image")
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"source {path}: holds {array.dtype}, not real numbers: save uint8 or float32")
-    x = _points(array, path) if array.ndim == 2 else _images(array, path)
-    return x, None if labels is None else _labels(labels, len(x), path)
+    if path.is_dir():
+        return folder(path)
+    ending = _ending(path)
+    if ending not in _READERS:
+        raise ValueError(f"source {path}: cannot read {ending!r} files: save it as one of {_names(_READERS)}")
+    return _READERS[ending](file_of(path))
+
+
+def address(source: str | Path, root: str | Path | None = None) -> str:
+    """What finds the same source again from everywhere: the name of a set, or a whole path."""
+    return str(source) if source in _SETS or source in _STORED else str(Path(source).resolve())
 
 
 def _names(known: Iterable[str | Path]) -> str:
     return ", ".join(sorted(map(str, known)))
 
 
-def _points(array: NDArray, path: Path) -> Tensor:
-    with np.errstate(over="ignore"):
-        x = torch.from_numpy(array.astype(np.float32))
-    if not x.isfinite().all():
-        raise ValueError(f"source {path}: holds NaN, infinite or too large values: drop or fill those rows")
-    return x
+def _ending(path: Path) -> str:
+    # Without that of compression, which tables may have.
+    packed = path.suffix.lower() in COMPRESSED and Path(path.stem).suffix.lower() in TABLES
+    return Path(path.stem if packed else path).suffix.lower()
 
 
-def _images(array: NDArray, path: Path) -> Tensor:
+def _read(array: NDArray, labels: NDArray | None, path: Path) -> _Read:
+    if array.size == 0:
+        raise ValueError(f"source {path} is empty, shape {array.shape}: store at least one point or image")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"source {path}: holds {array.dtype}, not real numbers: save uint8 or float32")
+    x = points(array, path) if array.ndim == 2 else images(_channels_first(array, path), path)
+    return x, None if labels is None else labelled(labels, len(x), path)
+
+
+def _channels_first(array: NDArray, path: Path) -> NDArray:
     if array.ndim == 3:
         array = array[:, None]
     if array.ndim != 4:
@@ -110,96 +127,55 @@ def _images(array: NDArray, path: Path) -> Tensor:
         array = array.transpose(0, 3, 1, 2)
     if array.shape[1] not in (1, 3) and array.shape[1] > array.shape[3]:
         raise ValueError(f"source {path}: shape {array.shape} looks like channels last: store images as (N, C, H, W)")
-    if array.dtype == np.uint8:
-        return torch.from_numpy(np.ascontiguousarray(array)).float().div_(127.5).sub_(1)
-    if array.dtype.kind != "f":
-        raise ValueError(f"source {path}: holds {array.dtype} images: store 0..255 as uint8 or floats in [-1, 1]")
-    x = _points(array, path).contiguous()
-    low, high = x.aminmax()
-    if low < -1 or high > 1:
-        raise ValueError(
-            f"source {path}: its values run from {low:.3g} to {high:.3g}: scale images to [-1, 1], or store uint8"
-        )
-    return x if low < 0 else x.mul_(2).sub_(1)
+    return array
 
 
-def _labels(labels: NDArray, n: int, path: Path) -> Tensor:
-    if labels.dtype.kind not in "iu" or labels.shape != (n,):
-        raise ValueError(
-            f"source {path}: labels are {labels.dtype} of shape {labels.shape}: store one integer for each of {n} rows"
-        )
-    return torch.from_numpy(labels.astype(np.int64))
+def _npy(path: Path) -> _Read:
+    with readable(path, "write it with numpy.save, numbers only"), path.open("rb") as file:
+        array = _array(file, path.stat().st_size)
+    return _read(array, None, path)
 
 
-def _npy(path: Path) -> _Raw:
-    try:
-        with path.open("rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False), None
-    except _UNREADABLE as error:
-        raise ValueError(f"source {path}: {error}: write it with numpy.save, numbers only") from error
+def _npz(path: Path) -> _Read:
+    with readable(path, "write it with numpy.savez(path, x=..., labels=...)"), zipfile.ZipFile(path) as stored:
+        there = {name.removesuffix(".npy"): name for name in stored.namelist() if name.endswith(".npy")}
+        rest = [key for key in there if key not in _LABELS]
+        key = next((key for key in _DATA if key in rest), rest[0] if len(rest) == 1 else None)
+        label = next((key for key in _LABELS if key in there), None)
+        if key is None:
+            raise ValueError(f"holds the arrays {sorted(there)}, and which one is the data is not clear")
+        array, labels = (None if name is None else _member(stored, there[name]) for name in (key, label))
+    assert array is not None
+    return _read(array, labels, path)
 
 
-def _npz(path: Path) -> _Raw:
-    try:
-        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as stored:
-            label = next((key for key in ("labels", "label", "y") if key in stored), None)
-            rest = [key for key in stored if key not in ("labels", "label", "y")]
-            key = next((key for key in ("images", "features", "x", "data") if key in rest), None)
-            if key is None and len(rest) == 1:
-                key = rest[0]
-            if key is None:
-                raise ValueError(f"holds the arrays {sorted(stored)}, and which one is the data is not clear")
-            return stored[key], None if label is None else stored[label]
-    except _UNREADABLE as error:
-        raise ValueError(f"source {path}: {error}: write it with numpy.savez(path, x=..., labels=...)") from error
+def _member(stored: zipfile.ZipFile, name: str) -> NDArray:
+    told = stored.getinfo(name)
+    check_ratio(told.file_size, told.compress_size)
+    with stored.open(name) as file:
+        array = _array(file, told.file_size)
+        file.read(1)  # the end, where the checksum is compared
+        return array
 
 
-def _csv(path: Path) -> _Raw:
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark before the first cell
-        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-        header = bool(lines) and not any(_is_number(cell) for cell in lines[0].split(","))
-        rows = lines[header:]
-        return np.loadtxt(rows, delimiter=",", comments=None, ndmin=2) if rows else np.empty((0, 0)), None
-    except _UNREADABLE as error:
-        raise ValueError(f"source {path}: {error}: write numbers separated by commas, as many on every line") from error
+def _array(file: IO[bytes], size: int) -> NDArray:
+    # The array of a file of so many bytes; nothing is read, and no memory taken, before it is sure that they fit.
+    version = npy.read_magic(file)
+    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
+    if dtype.hasobject:
+        raise ValueError("Object arrays are no numbers, and may do harm")
+    if any(side < 0 for side in shape):
+        raise ValueError(f"its shape is {shape}")
+    header, count = file.tell(), math.prod(shape)
+    if count * dtype.itemsize != size - header:
+        raise ValueError(f"holds {size - header} bytes for an array {dtype} of shape {shape}: it is damaged")
+    check_size(count, f"an array of shape {shape}")
+    file.seek(0)
+    return npy.read_array(file, allow_pickle=False)
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _folder(path: Path) -> _Raw:
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _IMAGES)
-    if not files:
-        raise ValueError(f"source {path}: holds no image: put {_names(_IMAGES)} files in it")
-    parents = [file.relative_to(path).parts[0] if file.parent != path else "" for file in files]
-    names = sorted(set(parents))
-    if "" in names and len(names) > 1:
-        raise ValueError(f"source {path}: has images beside sub-folders: put every image in a sub-folder, or none")
-    pictures = [_picture(file) for file in files]
-    for file, picture in zip(files, pictures, strict=True):
-        if picture.shape[:2] != pictures[0].shape[:2]:
-            (h, w), (h0, w0) = picture.shape[:2], pictures[0].shape[:2]
-            raise ValueError(f"source {file}: is {w}x{h}, but {files[0].name} is {w0}x{h0}: resize all to one size")
-    if any(picture.ndim == 3 for picture in pictures):
-        pictures = [np.broadcast_to(p if p.ndim == 3 else p[..., None], (*p.shape[:2], 3)) for p in pictures]
-    labels = None if names == [""] else np.array([names.index(parent) for parent in parents])
-    return np.stack(pictures), labels
-
-
-def _picture(file: Path) -> NDArray:
-    try:
-        with Image.open(file) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"has more than 8 bits a channel (Pillow's mode {image.mode})")
-            return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
-    except _UNREADABLE as error:
-        raise ValueError(f"source {file}: {error}: save it again as an 8-bit picture, or remove it") from error
-
-
-_READERS: dict[str, Callable[[Path], _Raw]] = {".npy": _npy, ".npz": _npz, ".csv": _csv}
+_READERS: dict[str, Callable[[Path], _Read]] = {
+    ".npy": _npy,
+    ".npz": _npz,
+    **{ending: lambda path: (table(path), None) for ending in TABLES},
+}
