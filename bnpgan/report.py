@@ -11,7 +11,7 @@ from bnpgan import metrics, plotting
 from bnpgan.features import embed
 from bnpgan.run import Run
 
-__all__ = ["baselines", "coverage", "drawable", "evaluate", "pictures", "table"]
+__all__ = ["baselines", "coverage", "drawable", "evaluate", "pictures", "plane", "table"]
 
 COLUMNS = 8  # generated, and real, images of each cluster
 
@@ -27,19 +27,27 @@ def pictures(run: Run, images: Tensor, out: Path) -> None:
     if images.ndim == 4:
         real = [drawable(images[run.partition.labels == k][:COLUMNS]) for k in heavy]
         fake = [drawable(run.sample(COLUMNS, cluster=k)) for k in heavy]
-        titles = [f"cluster {k}, {counts[k] / len(images):.0%}" for k in heavy]
+        names = run.names or []
+        told = [f"cluster {k}{f' ({names[k]})' if k < len(names) else ''}" for k in heavy]
+        titles = [f"{name}, {counts[k] / len(images):.0%}" for name, k in zip(told, heavy, strict=True)]
         figure = plotting.cluster_grid(real, fake, titles)
     else:
         shown = min(len(images), 5000)
         c = run.slots(shown)
         labels, points, made = run.partition.labels[:shown], images[:shown], run.generate(c)
         figure = plotting.cluster_scatter(
-            [_plane(points[labels == k]) for k in heavy], [_plane(made[c == k]) for k in heavy], heavy
+            [plane(points[labels == k]) for k in heavy], [plane(made[c == k]) for k in heavy], heavy
         )
     plotting.save(figure, out / "samples.png")
+    map_of_features(run, images, out)
+
+
+def map_of_features(run: Run, images: Tensor, out: Path, layout: plotting.Layout = plotting.principal) -> None:
+    """Write ``clusters.png``, the features in 2-D."""
     features = embed(run.gan.features, run.gan, images)
-    features = features if features.shape[1] > 1 else _plane(features)
-    axes = plotting.embedding(features, run.partition.labels, Figure(figsize=(6, 6), layout="constrained").subplots())
+    features = features if features.shape[1] > 1 else plane(features)
+    axes = Figure(figsize=(6, 6), layout="constrained").subplots()
+    plotting.embedding(features, run.partition.labels, axes, layout)
     plotting.save(axes, out / "clusters.png")
 
 
@@ -51,7 +59,11 @@ def evaluate(run: Run, truth: Tensor | None) -> dict[str, float]:
         ``images_per_second`` of training, and ``clustering_share``, the share of its time that went into clustering.
     """
     labels = run.partition.labels
-    scores = {"clusters": metrics.large_clusters(labels)} if truth is None else metrics.clustering(labels, truth)
+    scores: dict[str, float] = (
+        {"clusters": metrics.large_clusters(labels)} if truth is None else metrics.clustering(labels, truth)
+    )
+    if not run.history:  # stopped before the first row
+        return scores
     last = run.history[-1]
     speed = last["step"] * run.gan.schedule.batch / last["seconds"]
     return {**scores, "images_per_second": speed, "clustering_share": last["clustering_seconds"] / last["seconds"]}
@@ -103,6 +115,6 @@ def drawable(x: Tensor) -> Tensor:
     return x if x.shape[1] in (1, 3) else x[:, :1]
 
 
-def _plane(x: Tensor) -> Tensor:
-    # The first two coordinates; a line is drawn as a plane without height.
+def plane(x: Tensor) -> Tensor:
+    """The first two coordinates ``(N, 2)``; a line is drawn as a plane without height."""
     return x[:, :2] if x.shape[1] > 1 else torch.cat([x, torch.zeros_like(x)], 1)

@@ -89,14 +89,15 @@ def test_mixture_wants_the_points_it_was_fitted_to_in_two_dimensions(ax):
         plotting.mixture(x, wide, ax)
 
 
-def test_embedding_keeps_neighbours_and_numbers_clusters_of_one_per_cent(ax):
+@pytest.mark.parametrize("layout", [plotting.principal, plotting.tsne])
+def test_embedding_keeps_neighbours_and_numbers_clusters_of_one_per_cent(ax, layout):
     torch.manual_seed(0)
     labels = torch.tensor([4] * 150 + [11] * 149 + [6])
     line = torch.cat([torch.full((150,), -9.0), torch.full((150,), 9.0)])
     features = torch.randn(300, 5) * 0.1
     features[:, 3] = line
     features[:, 1] += torch.randn(300)
-    plotting.embedding(features, labels, ax)
+    plotting.embedding(features, labels, ax, layout)
     assert {text.get_text() for text in ax.texts} == {"4", "11"}
     drawn = np.asarray(ax.collections[0].get_offsets())
     middles = np.stack([drawn[:150].mean(0), drawn[150:].mean(0)])
@@ -104,7 +105,7 @@ def test_embedding_keeps_neighbours_and_numbers_clusters_of_one_per_cent(ax):
     assert (nearest == (np.arange(300) >= 150)).mean() > 0.99
     numbers = {text.get_text(): text.xy for text in ax.texts}
     assert numbers["4"] == pytest.approx(np.median(drawn[:150], axis=0))
-    assert "t-SNE" in ax.get_xlabel()
+    assert ax.get_xlabel() == layout.told
 
 
 def test_embedding_leaves_two_dimensions_alone(ax):
@@ -229,3 +230,33 @@ def test_whole_figures_are_unknown_to_pyplot():
     plotting.images(x)
     plotting.trace({"a": [1.0, 2.0]})
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("layout", [plotting.principal, plotting.tsne])
+def test_embedding_draws_whatever_is_finite(layout):
+    x = torch.randn(30, 4, dtype=torch.float64)
+    lone = x.clone()
+    lone[3, 1] = 1e250
+    for odd in (x * 0, x[:1].expand(30, -1), x * 1e-300, x * 1e300, lone, x[:3], (x * 9).long(), x.half() * 1e4):
+        axes = plotting.embedding(odd, torch.arange(len(odd)) % 3, Figure().subplots(), layout)
+        drawn = np.asarray(axes.collections[0].get_offsets())
+        assert drawn.shape == (len(odd), 2) and np.isfinite(drawn).all()
+
+
+def test_principal_axes_are_those_in_which_points_differ_most(ax):
+    x = torch.zeros(9, 3)
+    x[:, 1], x[:, 2] = torch.arange(9.0), torch.tensor([1.0, -1, 1, -1, 0, -1, 1, -1, 1])
+    drawn = np.asarray(plotting.embedding(x, torch.zeros(9).long(), ax).collections[0].get_offsets())
+    assert np.abs(np.diff(drawn[:, 0])) == pytest.approx(np.abs(drawn[1, 0] - drawn[0, 0]), abs=1e-6)
+
+
+def test_embedding_and_colours_say_what_is_no_slot(ax):
+    x = torch.randn(9, 3)
+    for labels in (torch.zeros(9), torch.zeros(9, 1).long()):
+        with pytest.raises(ValueError, match="labels must be whole numbers"):
+            plotting.embedding(x, labels, ax)
+    with pytest.raises(ValueError, match="features must be finite"):
+        plotting.embedding(x / 0, torch.zeros(9).long(), ax)
+    with pytest.raises(ValueError, match="slots holds float64"):
+        plotting.colours([0.5])
+    assert plotting.colours([]).shape == (0, 3)

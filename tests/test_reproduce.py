@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from sklearn.decomposition import PCA
 
 from bnpgan import data
 from bnpgan.cli import main
@@ -16,12 +15,6 @@ from bnpgan.reproduce import STUDIES, finished, markdown, run_study
 from bnpgan.reproduce.plane import coverage
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(autouse=True)
-def plain_pictures(monkeypatch):
-    """Principal axes in the place of t-SNE, which takes ten seconds a run of the digits and has a test of its own."""
-    monkeypatch.setattr("bnpgan.plotting.points.TSNE", lambda **_: PCA(2))
 
 
 def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):

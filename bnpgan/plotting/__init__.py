@@ -10,10 +10,11 @@ Slot k has the same colour in every picture.
 from bnpgan.plotting.chains import chains, number_of_clusters, similarity
 from bnpgan.plotting.curves import tradeoff
 from bnpgan.plotting.figures import colours, save, trace
-from bnpgan.plotting.points import cluster_scatter, embedding, mixture
+from bnpgan.plotting.points import Layout, cluster_scatter, embedding, mixture, principal, tsne
 from bnpgan.plotting.tiles import cluster_grid, images
 
 __all__ = [
+    "Layout",
     "chains",
     "cluster_grid",
     "cluster_scatter",
@@ -22,8 +23,10 @@ __all__ = [
     "images",
     "mixture",
     "number_of_clusters",
+    "principal",
     "save",
     "similarity",
     "trace",
     "tradeoff",
+    "tsne",
 ]

@@ -1,6 +1,5 @@
 """What all pictures share: colours, axes without clutter, atomic files; and traces."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+
+from bnpgan.disk import written
 
 Array = Tensor | ArrayLike
 
@@ -35,12 +36,18 @@ def colours(slots: Array) -> NDArray[np.float64]:
     Returns:
         Red, green and blue in [0, 1], ``(..., 3)``.
 
+    Raises:
+        ValueError: If ``slots`` are no whole numbers.
+
     Example:
         >>> colours([0, 40]).round(2)
         array([[0.  , 0.45, 0.7 ],
                [0.  , 0.45, 0.7 ]])
     """
-    return _RGB[numpy(slots) % len(_RGB)]
+    slots = numpy(slots)
+    if slots.size and slots.dtype.kind not in "iu":
+        raise ValueError(f"slots holds {slots.dtype}: pass whole numbers")
+    return _RGB[slots.astype(np.int64) % len(_RGB)]
 
 
 def numpy(values: Array) -> NDArray:
@@ -103,9 +110,5 @@ def save(figure: Figure | Axes, path: str | Path) -> None:
         FileNotFoundError: If the folder is missing.
     """
     path = Path(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        figure.figure.canvas.print_figure(draft, format=path.suffix[1:] or "png", dpi=150)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with written(path) as file:
+        figure.figure.canvas.print_figure(file, format=path.suffix[1:] or "png", dpi=150)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
@@ -13,6 +14,7 @@ from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 from sklearn.manifold import TSNE
+from sklearn.utils.extmath import randomized_svd
 
 from bnpgan.plotting.figures import INK, Array, colours, numpy, tidy
 
@@ -66,36 +68,73 @@ def mixture(x: Array, partition: Partition, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def embedding(features: Array, labels: Array, ax: Axes | None = None) -> Axes:
+@dataclass(frozen=True)
+class Layout:
+    """A way to lay wide points out in the plane.
+
+    Args:
+        place: maps points ``(N, D)``, in double precision and within [-1, 1], to ``(N, 2)``.
+        told: what is written below the picture.
+    """
+
+    place: Callable[[NDArray], NDArray]
+    told: str
+
+
+def _principal(x: NDArray) -> NDArray:
+    left, scale, _ = randomized_svd(x - x.mean(0), 2, random_state=0)
+    return left * scale
+
+
+def _tsne(x: NDArray) -> NDArray:
+    start = _principal(x)
+    if len(x) < 5 or not start.any():  # too few, or too much alike, for neighbours to mean anything
+        return start
+    x = (x - x.mean(0)) / start[:, 0].std()
+    # Points that begin in one place would fall out of the tree in which scikit-learn looks for neighbours.
+    start = 1e-4 * (start / start[:, 0].std() + 0.01 * np.random.default_rng(0).normal(size=start.shape))
+    return TSNE(perplexity=min(30.0, (len(x) - 1) / 3), init=start.astype(np.float32), random_state=0).fit_transform(x)
+
+
+principal = Layout(_principal, "the first two principal axes of the features")
+"""The plane in which points differ most: at once, and the same for equal points."""
+tsne = Layout(_tsne, "t-SNE of the features: neighbours are near, distances mean nothing")
+"""Neighbours stay neighbours: for clusters that overlap in any plane; 2,000 points take some ten seconds."""
+
+
+def embedding(features: Array, labels: Array, ax: Axes | None = None, layout: Layout = principal) -> Axes:
     """Draws features in two dimensions, coloured by cluster; clusters of at least 1 % bear their slot's number.
 
     Args:
-        features: Features ``(N, D)``, D at least 2; more than two are laid out by t-SNE, of 2,000 rows at most.
-        labels: Slot of each ``(N,)``.
+        features: Features ``(N, D)``, finite, D at least 2; more than two are laid out, of 2,000 rows at most.
+        labels: Slot of each ``(N,)``, whole numbers.
         ax: Where to draw; a new pyplot figure if None.
+        layout: Of more than two features: ``principal`` or ``tsne``.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: If there are fewer than two features, or not one label for each row.
+        ValueError: If there are fewer than two features, some are not finite, or not one label for each row.
     """
     y, labels = numpy(features), numpy(labels)
     if y.ndim != 2 or y.shape[1] < 2:
         raise ValueError(f"features has shape {y.shape}: pass (N, D) with D at least 2")
     if len(y) != len(labels):
         raise ValueError(f"features has {len(y)} rows and labels {len(labels)} entries: pass one label for each row")
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be whole numbers (N,), got {labels.dtype} of shape {labels.shape}")
+    y = y.astype(np.float64)
+    if not np.isfinite(y).all():
+        raise ValueError("features must be finite, got NaN or infinite values: drop or repair such rows")
     if ax is None:
         ax = plt.subplots(figsize=(6, 6), layout="constrained")[1]
-    if y.shape[1] > 2 and len(y) < 5:  # too few for neighbours to mean anything
-        y = y[:, :2]
-    elif y.shape[1] > 2:
-        # Twenty clusters in as many dimensions overlap in any plane; neighbours are what there is to see.
+    if y.shape[1] > 2:
         shown = np.sort(np.random.default_rng(0).permutation(len(y))[:2000])
         y, labels = y[shown], labels[shown]
-        y = TSNE(perplexity=min(30.0, (len(y) - 1) / 3), init="pca", random_state=0).fit_transform(y)
+        y = layout.place(y / (np.abs(y).max(initial=0) or 1))  # the squares of what is too large or small are none
         ax.set(xticks=[], yticks=[])
-        ax.set_xlabel("t-SNE of the features: neighbours are near, distances mean nothing", fontsize=9, color=INK)
+        ax.set_xlabel(layout.told, fontsize=9, color=INK)
     _scatter(ax, y, labels)
     _number(ax, y, labels, lift=0)
     ax.set_aspect("equal", adjustable="box")
