@@ -144,7 +144,8 @@ class Training(State):
         finite = torch.stack(self.losses).isfinite().view(-1, 2).all(1).tolist()
         if not all(finite):
             raise ValueError(
-                f"the loss is not finite at step {self.step - len(finite) + finite.index(False)}; {self.last_good}: "
+                "training has diverged: the loss is not finite at step "
+                f"{self.step - len(finite) + finite.index(False)}; {self.last_good}: "
                 "lower the learning rates or raise the weight of the penalty"
             )
         self.losses = self.losses[-2:]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from bnpgan.features import embed, evaluating
 from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition
+from bnpgan.ranges import Range, numbers, recognised, stretched
 
 __all__ = ["Run"]
 
@@ -36,14 +37,35 @@ class Run:
         step = self.history[-1]["step"] if self.history else 0
         return f"Run({recipe}, {step:,} steps, {self.partition!r})"
 
-    def sample(self, n: int, cluster: int | None = None, scale: float = 1.0) -> Tensor:
+    @property
+    def names(self) -> list[str] | None:
+        """The names of the slots, where they are classes that have some: see ``labels`` and ``names`` of ``train``."""
+        return self.config.get("names") if self.config.get("labels") is not None else None
+
+    def slot(self, cluster: int | str) -> int:
+        """The slot of a class by its name, or by its number.
+
+        Raises:
+            ValueError: if there is no such class.
+        """
+        if self.names is not None and cluster in self.names:
+            return self.names.index(str(cluster))
+        if isinstance(cluster, int) or cluster.isdecimal():
+            return int(cluster)
+        known = "it has none: its clusters were found, and are no classes" if self.names is None else ""
+        raise ValueError(
+            f"cluster {cluster!r} is no class of this run, {known or 'which has ' + ', '.join(self.names or [])}: "
+            "pass the number of a slot"
+        )
+
+    def sample(self, n: int, cluster: int | str | None = None, scale: float = 1.0) -> Tensor:
         r"""Generate ``n`` images ``(n, ...)`` of one cluster, or of clusters drawn as in training.
 
         Those are drawn by frequency, :math:`p(c) = n_c / N`, and uniformly where training knew no partition.
 
         Args:
             n: how many.
-            cluster: the slot; ``None`` for all.
+            cluster: the slot, or the name of its class; ``None`` for all.
             scale: the quality-diversity dial s, a factor on the covariance of the latent,
                 :math:`z \sim N(\mu_c, s \Sigma_c)`: larger is more diverse and of lower quality.
 
@@ -58,6 +80,7 @@ class Run:
             raise ValueError(f"n must be at least 1, got {n}: pass the number of images to make")
         if cluster is None:
             return self.generate(self.slots(n), scale)
+        cluster = self.slot(cluster)
         self._check(cluster)
         return self.generate(torch.full((n,), cluster, device=self.partition.labels.device), scale)
 
@@ -124,13 +147,22 @@ class Run:
         with torch.no_grad(), evaluating(generator):
             return torch.cat([generator(latent(part, e), part) for part, e in pairs])
 
-    def predict(self, x: Tensor) -> Tensor:
-        """Slots ``(N,)`` of images ``(N, ...)``, through the features and the partition."""
-        x = torch.as_tensor(x, dtype=torch.float32, device=self.partition.labels.device)
+    def predict(self, x: Any) -> Tensor:
+        """Slots ``(N,)`` of images ``(N, ...)``, through the features and the partition.
+
+        Images may be in any range that ``train`` takes; what may lie in two is taken for what the run was trained on.
+
+        Raises:
+            ValueError: if the shape is another, or images are in no range or, maybe, in two.
+        """
+        x = numbers(x, "x")
         if list(x.shape[1:]) != self.config["shape"]:
             raise ValueError(
                 f"x must hold data of shape {tuple(self.config['shape'])}, got {tuple(x.shape[1:])}: resize it"
             )
+        if x.ndim == 4:
+            x = stretched(x, recognised(x, "x", Range(*self.config.get("range") or (-1, 1))))
+        x = x.to(torch.float32).to(self.partition.labels.device)
         return self.partition.predict(embed(self.gan.features, self.gan, x))
 
     def _check(self, cluster: int) -> None:

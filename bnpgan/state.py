@@ -1,7 +1,8 @@
 """What a run goes on from: networks, averaged weights, optimisers, the partition, and the step that they are at."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from bnpgan.files import (
     Meta,
+    load_module,
     pack_optimizer,
     pack_partition,
     prefixed,
@@ -21,6 +23,15 @@ from bnpgan.partition import Partition
 from bnpgan.run import Run
 
 __all__ = ["State"]
+
+ROW = (
+    "step",
+    "loss_d",
+    "loss_g",
+    "clusters",
+    "seconds",
+    "clustering_seconds",
+)  # what a row of the history has, at least
 
 
 class State:
@@ -63,6 +74,7 @@ class State:
         self.history: list[dict[str, Any]] = []
         self.seconds = {"all": 0.0, "clustering": 0.0}
         self.last_good = "no checkpoint was written"
+        self.saved: int | None = None  # the step of the checkpoint, where there is one
 
     def pack(self) -> tuple[dict[str, Tensor], Meta]:
         """Tensors by name, and what JSON can hold beside them."""
@@ -78,24 +90,25 @@ class State:
             tensors |= prefixed("partition.", packed)
         return tensors, meta
 
-    def unpack(self, tensors: Mapping[str, Tensor], meta: Meta) -> None:
-        """Be what ``pack`` has taken apart.
+    def unpack(self, tensors: Mapping[str, Tensor], meta: Meta, points: int) -> None:
+        """Be what ``pack`` has taken apart, of so many points.
 
         Raises:
-            ValueError: if it is of other parts.
+            ValueError: if it is of other parts; each tensor is held against what is here before it is taken.
         """
-        try:
-            for name, module in self._modules().items():
-                module.load_state_dict(select(tensors, f"{name}."))
-            for name, optimizer in self.optimizers.items():
+        for name, module in self._modules().items():
+            with _named(name):
+                load_module(module, select(tensors, f"{name}."))
+        for name, optimizer in self.optimizers.items():
+            with _named(f"optimizer.{name}"):
                 unpack_optimizer(optimizer, select(tensors, f"optimizer.{name}."))
-            self.step, self.kept, self.reported = meta["step"], meta["kept"], meta["reported"]
-            self.seconds, self.history = meta["seconds"], meta["history"]
-            if "partition" in meta:
-                packed = {name: tensor.to(self.device) for name, tensor in select(tensors, "partition.").items()}
-                self.partition = unpack_partition(packed, meta["partition"])
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(str(error).strip().splitlines()[-1].strip()) from None
+        _check_meta(meta)
+        self.step, self.kept, self.reported = meta["step"], meta["kept"], meta["reported"]
+        self.seconds, self.history = meta["seconds"], meta["history"]
+        if "partition" in meta:
+            packed = {name: tensor.to(self.device) for name, tensor in select(tensors, "partition.").items()}
+            with _named("partition"):
+                self.partition = unpack_partition(packed, meta["partition"], points, self.gan.clusterer.capacity)
 
     def run(self, config: dict[str, Any], gan: MixtureGAN, partition: Partition) -> Run:
         """A run with these parts and this partition."""
@@ -105,6 +118,26 @@ class State:
         gan = self.gan
         networks = {"generator": gan.generator, "discriminator": gan.discriminator, "latent": gan.latent}
         return {**networks, "features": gan.features, "averaged": self.averaged}
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _check_meta(meta: Meta) -> None:
+    kinds = {"step": int, "kept": bool, "reported": bool, "seconds": dict, "history": list, "partition": dict}
+    for name, kind in kinds.items():
+        if type(meta.get(name, {} if name == "partition" else None)) is not kind:
+            raise ValueError(f"{name} is {str(meta.get(name))[:40]}")
+    if meta["step"] < 0 or not all(isinstance(meta["seconds"].get(key), float) for key in ("all", "clustering")):
+        raise ValueError(f"step is {meta['step']}, seconds are {str(meta['seconds'])[:80]}")
+    for row in meta["history"]:
+        if not isinstance(row, dict) or not all(isinstance(row.get(key), int | float) for key in ROW):
+            raise ValueError(f"a row of the history is {str(row)[:80]}")
 
 
 def _check_fit(gan: MixtureGAN, shape: torch.Size) -> None:

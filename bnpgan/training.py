@@ -1,6 +1,8 @@
 """One training loop for every mixture GAN."""
 
 import zlib
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.mixture import MixtureGAN, Recipe, Schedule
 from bnpgan.partition import check_labels
 from bnpgan.plain import from_plain, to_plain
+from bnpgan.ranges import Range, numbers, recognised, stretched
 from bnpgan.run import Run
+from bnpgan.signals import postponed
 from bnpgan.state import State
 
 __all__ = ["MixtureGAN", "Schedule", "load", "train"]
@@ -21,7 +25,7 @@ __all__ = ["MixtureGAN", "Schedule", "load", "train"]
 
 def train(
     gan: MixtureGAN | Recipe,
-    x: Tensor,
+    x: Any,
     *,
     steps: int,
     out: str | Path | None = None,
@@ -30,8 +34,9 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
-    data: str | None = None,
+    data: str | dict[str, Any] | None = None,
     labels: Tensor | None = None,
+    names: Sequence[str] | None = None,
 ) -> Run:
     r"""Train a mixture GAN on images or points.
 
@@ -44,67 +49,108 @@ def train(
     the new partition is not taken and the old one stays for one round; the next one is taken whatever it finds. A
     warning and ``"kept": true`` in the row of ``stats.jsonl`` say so.
 
+    With ``out``, Ctrl-C and SIGTERM are heeded after the step that they come in, when its checkpoint is written; a
+    second one at once.
+
     Args:
         gan: the parts, or a recipe, whose weights are then drawn under ``seed``.
-        x: images ``(N, C, H, W)`` in [-1, 1], or points ``(N, D)``.
+        x: images ``(N, C, H, W)``, or points ``(N, D)``, as a tensor, an array or a data frame. Numbers of images are 0
+            to 255, 0 to 1 or -1 to 1, up to a thousandth of that, and are stretched to [-1, 1]: see ``ranges``.
         steps: train until this many steps have been taken in all.
         out: a directory for ``config.json``, ``stats.jsonl``, ``metrics.json``, ``checkpoint.safetensors``,
             ``partition.safetensors``, ``samples.png`` and ``clusters.png``; it is made after the first step, so that
-            what cannot start leaves nothing behind; ``None`` writes nothing.
+            what cannot start leaves nothing behind; ``None`` writes nothing. While it is trained in, no other process
+            can train in it.
         device: where to train; ``None``: the GPU if there is one.
         seed: of everything that training draws.
         resume: go on from the checkpoint in ``out``; on a CPU the result is that of an uninterrupted run, bit for bit.
-        overwrite: replace the run in ``out``; without it a directory that holds anything is an error.
+        overwrite: replace the run in ``out``, a run and nothing else, once the new one has its first checkpoint;
+            without it a directory that holds anything is an error.
         progress: show a bar.
-        data: name or path of the data, noted in ``config.json`` so that ``bnpgan evaluate`` finds them again.
+        data: name or path of the data, noted in ``config.json`` so that ``bnpgan evaluate`` finds them again; or a
+            table with it as ``source`` and how it was read.
         labels: slots ``(N,)`` that the first partition starts from, such as classes: a supervised start, and for
             ``FixedLabels(capacity=K)`` the labels themselves.
+        names: of the classes 0, 1, ... of the data, noted in ``config.json``; where ``labels`` are given they are the
+            names of the slots, in pictures and for ``run.sample(cluster=...)``.
 
     Returns:
         The run: its weights, partition and history, and methods to sample.
 
     Raises:
         ValueError: if ``x``, ``labels``, ``steps``, ``device`` or ``seed`` is not valid, the generator makes another
-            shape, ``out`` holds something or does not match what is resumed, or a loss is no longer finite.
+            shape, ``out`` holds something, does not match what is resumed or is trained in by another process, or a
+            loss is no longer finite.
+        OSError: if a file cannot be written; the last good checkpoint, which the message names, is still there.
     """
-    images = _check(x, steps, seed).to(_device(device))
+    for name, wanted in (("resume", resume), ("overwrite", overwrite)):
+        if wanted and out is None:
+            raise ValueError(f"{name}: there is no run to {name} where out is None: name its directory as out")
+    images, known = _check(x, steps, seed)
+    images = images.to(_device(device))
     gan = gan if isinstance(gan, MixtureGAN) else _built(gan, seed)
     recipe, missing = noted(gan)
     config: dict[str, Any] = {"recipe": recipe, "missing": missing, "data": data}
+    config |= {"names": None if names is None else [str(name) for name in names]}
     config |= {"points": len(images), "shape": list(images.shape[1:])}
+    config |= {"range": None if known is None else [known.low, known.high]}
     config |= {"checksum": checksum(images), "labels": None, "seed": seed, "steps": steps}
     if labels is not None:
         labels = check_labels(labels, gan.clusterer.capacity, len(images), images.device)
         config["labels"] = checksum(labels)
-    training, s = Training(gan, images, seed, labels), gan.schedule
+    training = Training(gan, images, seed, labels)
     directory = RunDirectory.open(out, config, resume=resume, overwrite=overwrite) if out is not None else None
-    with own_randomness(images, seed, TRAIN):
-        if directory is not None and resume:
-            directory.restore(training, steps)
-        if training.step > steps:
-            raise ValueError(
-                f"steps: the run in {out} has taken {training.step}, more than {steps}: ask for more in all"
-            )
-        with tqdm(total=steps, initial=training.step, disable=not progress, unit="step", smoothing=0.05) as bar:
-            while training.step < steps:
-                training.advance()
-                bar.update()
-                logs, saves = (training.step == steps or training.step % n == 0 for n in (s.log, s.save))
-                if logs or saves:
-                    training.check()
-                if directory is not None:
-                    directory.begin()
-                if logs:
-                    row = training.measure()
-                    bar.set_postfix_str(f"{row['clusters']} clusters, D {row['loss_d']:.2f}, G {row['loss_g']:.2f}")
-                    if directory is not None:
-                        directory.log(row)
-                if directory is not None and saves:
-                    directory.save(training)
-        run = training.close(config)
+    try:
+        with own_randomness(images, seed, TRAIN):
+            if directory is not None and resume:
+                directory.restore(training, steps)
+            if training.step > steps:
+                raise ValueError(
+                    f"steps: the run in {out} has taken {training.step}, more than {steps}: ask for more in all"
+                )
+            _train(training, steps, directory, progress)
+            run = training.close(config)
+            if directory is not None:
+                directory.finish(run, images)
+    except OSError as error:
+        raise type(error)(f"{error}; {training.last_good}") from error
+    except KeyboardInterrupt as stop:
+        stop.args = (training.last_good, training.saved)
+        raise
+    finally:
         if directory is not None:
-            directory.finish(run, images)
+            directory.close()
     return run
+
+
+def _train(training: Training, steps: int, directory: RunDirectory | None, progress: bool) -> None:
+    s = training.gan.schedule
+
+    def save() -> None:
+        if directory is not None and training.saved != training.step:
+            training.check()
+            directory.save(training)
+
+    with (
+        postponed() if directory is not None else nullcontext(lambda _: None) as stop_here,
+        tqdm(total=steps, initial=training.step, disable=not progress, unit="step", smoothing=0.05) as bar,
+    ):
+        while training.step < steps:
+            training.advance()
+            bar.update()
+            logs, saves = (training.step == steps or training.step % n == 0 for n in (s.log, s.save))
+            if logs or saves:
+                training.check()
+            if directory is not None:
+                directory.begin()
+            if logs:
+                row = training.measure()
+                bar.set_postfix_str(f"{row['clusters']} clusters, D {row['loss_d']:.2f}, G {row['loss_g']:.2f}")
+                if directory is not None:
+                    directory.log(row)
+            if saves:
+                save()
+            stop_here(save)
 
 
 def load(directory: str | Path, gan: MixtureGAN | None = None, device: str | torch.device = "cpu") -> Run:
@@ -127,7 +173,7 @@ def load(directory: str | Path, gan: MixtureGAN | None = None, device: str | tor
         gan = _built(from_plain(config["recipe"], "recipe"), config["seed"])
     state = State(gan, torch.Size(config["shape"]), where)
     run_directory.restore(state)
-    partition = run_directory.partition(state.gan.features, where)
+    partition = run_directory.partition(state.gan.features, where, gan.clusterer.capacity)
     return state.run(config, state.gan, partition)
 
 
@@ -165,18 +211,19 @@ def _device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _check(x: Tensor, steps: int, seed: int) -> Tensor:
-    x = torch.as_tensor(x)
+def _check(x: Any, steps: int, seed: int) -> tuple[Tensor, Range | None]:
+    x = numbers(x, "x")
     if x.ndim not in (2, 4) or not len(x):
         raise ValueError(f"x must hold points (N, D) or images (N, C, H, W), got shape {tuple(x.shape)}: reshape it")
-    if not x.is_floating_point():
-        raise ValueError(f"x must be floating point, got {x.dtype}: scale images to [-1, 1], e.g. x / 127.5 - 1")
+    if x.ndim == 2 and not x.is_floating_point():
+        raise ValueError(f"x must be floating point, got {x.dtype}: convert points, e.g. by x.float()")
     if not bool(x.isfinite().all()):
         raise ValueError("x must be finite, got NaN or infinite values: drop or repair such images")
-    if x.ndim == 4 and float(x.abs().max()) > 1:
-        raise ValueError(f"x must lie in [-1, 1], got {float(x.min()):g}..{float(x.max()):g}: use e.g. x / 127.5 - 1")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}: pass the number of training steps in all")
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed must lie in [0, 2^63), got {seed}: pass e.g. 0")
-    return x.to(torch.float32)
+    if x.ndim == 2:
+        return x.to(torch.float32), None
+    known = recognised(x, "x")
+    return stretched(x, known), known

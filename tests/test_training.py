@@ -375,7 +375,7 @@ def test_a_loss_that_is_not_finite_is_named_before_its_features_are_clustered():
         (torch.zeros(9, 2, dtype=torch.uint8), 1, "floating point"),
         (torch.full((9, 2), float("nan")), 1, "finite"),
         (torch.full((9, 2), float("inf")), 1, "finite"),
-        (torch.full((9, 1, 8, 8), 2.0), 1, r"\[-1, 1\]"),
+        (torch.full((9, 1, 8, 8), 2.0), 1, r"-1\.\.1"),
         (torch.zeros(9, 3), 1, "generator makes"),
         (torch.zeros(9, 2), 0, "steps"),
     ],

@@ -1,12 +1,17 @@
 """The command line: train, sample, evaluate, cluster, reproduce."""
 
 import argparse
+import os
+import re
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 
 from bnpgan import __version__
 from bnpgan.cli.parser import Help, Parser
+from bnpgan.signals import taken
 
 __all__ = ["main"]
 
@@ -19,18 +24,34 @@ COMMANDS = {  # what each does, and the module that is imported when it is calle
 }
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. Bad input is one line on the standard error, and 2."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    options, usual = argparse.Namespace(parser=None), warnings.showwarning
+    warnings.showwarning = _show  # type: ignore[assignment]
     try:
-        options = _parser(words).parse_args(words)
-        options.run(options)
+        with taken(_stop):
+            with taken(_leave):  # what is being imported might swallow an exception
+                parser = _parser(words)
+            parser.parse_args(words, options)
+            options.words = words
+            options.run(options)
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output, such as head, has had enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (ValueError, OSError) as error:
-        print(f"bnpgan: error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"bnpgan: error: {_with_option(' '.join(str(error).split()), options.parser)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("bnpgan: stopped; a run goes on from its last checkpoint with --resume", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"bnpgan: stopped{': ' if stop.args else ''}{' '.join(map(str, stop.args))}", file=sys.stderr)
+        return 143 if isinstance(stop, Terminated) else 130
+    finally:
+        warnings.showwarning = usual
     return 0
 
 
@@ -44,3 +65,25 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if name == called:
             getattr(import_module(f"bnpgan.cli.{module}"), f"add_{name}")(command)
     return parser
+
+
+def _with_option(message: str, parser: Parser | None) -> str:
+    # The library names its arguments, which here are options.
+    name = re.match(r"\w+", message)
+    if parser is None or name is None:
+        return message
+    option = next((o for o in parser.options if o.lstrip("-").replace("-", "_") == name[0]), name[0])
+    return option + message[name.end() :]
+
+
+def _show(message: Warning | str, *where: object) -> None:
+    print(f"bnpgan: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Terminated if number == 15 else KeyboardInterrupt
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"bnpgan: stopped\n")
+    os._exit(128 + number)

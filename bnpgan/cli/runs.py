@@ -1,6 +1,8 @@
 """Commands on runs: train, sample, evaluate."""
 
 import argparse
+import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,11 @@ import torch
 from matplotlib.figure import Figure
 
 from bnpgan import data, plotting, recipes, report
-from bnpgan.cli.parser import Help, Parser
-from bnpgan.cli.shared import add_data, free, read
+from bnpgan.cli.parser import Help, Parser, refuse
+from bnpgan.cli.shared import READING, add_data, check_seed, free, read, reading
+from bnpgan.disk import written
 from bnpgan.files import write_json
+from bnpgan.limits import check_memory
 from bnpgan.run import Run
 from bnpgan.training import checksum, load, train
 
@@ -42,22 +46,24 @@ def add_train(command: argparse.ArgumentParser) -> None:
             text = option.told.replace("``", "").replace("%", "%%")
             usual = "" if option.default is None else f" (default: {option.default})"
             group.add_argument(f"--{flag.replace('_', '-')}", default=argparse.SUPPRESS, help=text + usual, **how)
-        kind.set_defaults(run=_train, recipe=recipe.recipe)
+        kind.set_defaults(run=_train, recipe=recipe.recipe, parser=kind)
 
 
 def add_sample(command: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     command.add_argument("directory", type=Path, help="a run")
     which = command.add_mutually_exclusive_group()
-    which.add_argument("--cluster", type=int, help="of this slot only; by default slots by frequency")
+    which.add_argument("--cluster", help="of this slot only, or of this class; by default slots by frequency")
     between = "the path between two slots, or the square between four"
-    which.add_argument("--between", type=int, nargs="+", metavar="CLUSTER", help=between)
-    command.add_argument("--scale", type=float, default=1.0, help="of the latent covariance: quality against diversity")
+    which.add_argument("--between", nargs="+", metavar="CLUSTER", help=between)
+    command.add_argument(
+        "--scale", type=float, help="of the latent covariance, by default 1: quality against diversity"
+    )
     command.add_argument("-n", type=int, help="how many, by default 64; on a path, or a side of a square, 8")
     command.add_argument("--seed", type=int, default=0, help="of the noise")
     command.add_argument("--out", type=Path, help="a .png picture or a .npy array; by default a picture in the run")
     command.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
-    command.set_defaults(run=_sample)
+    command.set_defaults(run=_sample, parser=command)
 
 
 def add_evaluate(command: argparse.ArgumentParser) -> None:
@@ -65,60 +71,91 @@ def add_evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("directory", type=Path, help="a run")
     add_data(command, required=False)
     command.add_argument("--baselines", action="store_true", help="score k-means on the data beside the run")
-    command.set_defaults(run=_evaluate)
+    command.add_argument("--tsne", action="store_true", help="draw clusters.png anew, by t-SNE")
+    command.set_defaults(run=_evaluate, parser=command)
 
 
 def _train(options: argparse.Namespace) -> None:
+    check_seed(options.seed)
     x, truth = read(options.data, options)
-    if options.labels and truth is None:
-        raise ValueError(f"--labels: {options.data} has no classes: leave it out, or pass data that have")
+    for name in ("labels", "baselines"):
+        if getattr(options, name) and truth is None:
+            raise ValueError(f"{name}: {options.data} has no classes: leave it out, or pass data that have")
     given = {name: getattr(options, name) for name in recipes.options_of(options.recipe) if hasattr(options, name)}
-    torch.manual_seed(options.seed)
-    gan = recipes.made(options.recipe, tuple(x.shape[1:]), given).build()
-    separation = getattr(gan.latent, "separation", None)
+    recipe = recipes.made(options.recipe, tuple(x.shape[1:]), given)
+    try:
+        run = train(
+            recipe,
+            x,
+            steps=options.steps,
+            out=options.out,
+            device=options.device,
+            seed=options.seed,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            progress=not options.quiet,
+            data=_noted(options),
+            labels=truth if options.labels else None,
+            names=data.class_names(options.data) if truth is not None else None,
+        )
+    except KeyboardInterrupt as stop:
+        stop.args = (_told(options, *stop.args),)
+        raise
+    told = _score(run, options.out, x, truth, options)
+    separation = getattr(run.gan.latent, "separation", None)
     if separation is not None:
         print(f"the latent's means lie {separation():.1f} standard deviations apart, on average")
-    source = str(Path(options.data).resolve()) if Path(options.data).exists() else options.data
-    run = train(
-        gan,
-        x,
-        steps=options.steps,
-        out=options.out,
-        device=options.device,
-        seed=options.seed,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        progress=not options.quiet,
-        data=source,
-        labels=truth if options.labels else None,
-    )
-    _score(run, options.out, x, truth, options)
+    print(told)
     print(f"\n{options.out}/samples.png and {options.out}/clusters.png show the clusters")
+
+
+def _noted(options: argparse.Namespace) -> str | dict[str, Any]:
+    # What finds the data again: where they are and, if it was said, how they are read.
+    source, given = data.address(options.data), reading(options)
+    return {"source": source, **given} if given else source
+
+
+def _told(options: argparse.Namespace, last_good: str = "it had not begun", step: int | None = None) -> str:
+    # What is there of a run that was stopped, and what goes on with it.
+    words = ["bnpgan", *options.words]
+    if step is not None and not options.resume:
+        words = [*(word for word in words if word != "--overwrite"), "--resume"]
+    return f"{last_good}; {'start again' if step is None else 'go on'} with: {shlex.join(words)}"
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     run = load(options.directory)
-    source = options.data or run.config["data"]
-    if source is None:
+    noted = run.config["data"]
+    if options.data is None and isinstance(noted, dict):  # read again as it was
+        vars(options).update({name: noted[name] for name in READING if name in noted})
+        noted = noted.get("source")
+    source = options.data or noted
+    if not isinstance(source, str):
         raise ValueError(f"{options.directory} does not say what it was trained on: pass --data")
     x, truth = read(source, options)
+    if options.baselines and truth is None:
+        raise ValueError(f"baselines: {source} has no classes: leave it out, or pass data that have")
     if checksum(x) != run.config["checksum"]:
         raise ValueError(f"data: {source} is not what {options.directory} was trained on: pass --data with what it saw")
-    _score(run, options.directory, x, truth, options)
+    told = _score(run, options.directory, x, truth, options)
+    if options.tsne:
+        report.map_of_features(run, x, options.directory, layout=plotting.tsne)
+    print(told)
 
 
-def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | None, options: argparse.Namespace) -> None:
+def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | None, options: argparse.Namespace) -> str:
     name = _name(run)
     scores = report.evaluate(run, truth)
     rows = {name: scores}
-    if run.config["data"] in data.KNOWN:
+    known = data.KNOWN.get(run.config["data"]) if isinstance(run.config["data"], str) else None
+    if known is not None:
         torch.manual_seed(run.config["seed"])
-        made, rows["exact samples"] = report.coverage(run, *data.KNOWN[run.config["data"]])
+        made, rows["exact samples"] = report.coverage(run, *known)
         scores |= made
     write_json(directory / "metrics.json", scores)
     if options.baselines and truth is not None:
         rows |= report.baselines(x, truth)
-    print(report.table(rows))
+    return report.table(rows)
 
 
 def _name(run: Run) -> str:
@@ -128,27 +165,33 @@ def _name(run: Run) -> str:
 
 
 def _sample(options: argparse.Namespace) -> None:
+    check_seed(options.seed)
+    if options.between is not None:
+        refuse(options, ["scale"], "one noise is drawn for the whole path of --between")
     run = load(options.directory)
-    slots = options.between or ([] if options.cluster is None else [options.cluster])
+    slots = [run.slot(k) for k in options.between or ([] if options.cluster is None else [options.cluster])]
     which = "".join(f"-cluster{k}" for k in slots)
     out = free(
         options.out or options.directory / f"sample{which}-seed{options.seed}.png", (".png", ".npy"), options.overwrite
     )
     torch.manual_seed(options.seed)
     n = options.n if options.n is not None else 64 if options.between is None else 8
+    images = n if options.between is None else n ** (len(slots) // 2)
+    check_memory(4.0 * images * math.prod(run.config["shape"]), f"n: {images} images", "ask for fewer", share=0.5)
     if options.between is None:
-        x = run.sample(n, options.cluster, options.scale)
+        x = run.sample(n, slots[0] if slots else None, 1.0 if options.scale is None else options.scale)
     elif len(slots) == 2:
         x = run.interpolate(slots[0], slots[1], n)
     elif len(slots) == 4:
         x = run.interpolate_four(slots[0], slots[1], slots[2], slots[3], n).flatten(0, 1)
     else:
-        raise ValueError(f"--between takes two slots or four, got {len(slots)}: pass e.g. --between 3 5")
+        raise ValueError(f"between takes two slots or four, got {len(slots)}: pass e.g. --between 3 5")
     if out.suffix == ".npy":
-        np.save(out, x.numpy())
+        with written(out) as file:
+            np.save(file, x.numpy())
     elif x.ndim == 4:
         plotting.save(plotting.images(report.drawable(x), columns=n if options.between else 8), out)
     else:
         axes = Figure(figsize=(5, 5), layout="constrained").subplots()
-        plotting.save(plotting.embedding(x, run.predict(x), axes), out)
+        plotting.save(plotting.embedding(x if x.shape[1] > 1 else report.plane(x), run.predict(x), axes), out)
     print(f"wrote {out}")

@@ -26,7 +26,7 @@ def add_reproduce(command: argparse.ArgumentParser) -> None:
         kind.add_argument("--out", type=Path, help=f"the directory of the study; by default runs/reproduce/{name}")
         kind.add_argument("--device", help="e.g. cpu or cuda:0; by default the GPU if there is one")
         kind.add_argument("--quiet", action="store_true", help="no progress bar")
-        kind.set_defaults(run=_reproduce, study=study)
+        kind.set_defaults(run=_reproduce, study=study, parser=kind)
 
 
 def _reproduce(options: argparse.Namespace) -> None:
