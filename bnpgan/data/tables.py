@@ -2,9 +2,11 @@
 
 import csv
 import io
+import math
 import re
 import warnings
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,8 @@ __all__ = ["TABLES", "table"]
 
 TABLES = (".csv", ".tsv")
 SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that divides all lines into as many cells, more than one
-MISSING = {"", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "?", "-", "--", ".", "<na>"}
+MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", ".", "<na>"}  # signs aside
+INFINITE = {"inf", "infinity"}
 LOOKED_AT = 100  # lines from which separator, decimal sign and header are read
 ADVICE = "write numbers separated by commas, semicolons or tabs, as many on every line"
 Column = str | int
@@ -34,7 +37,7 @@ def table(
     index: Column | None = None,
     header: bool | None = None,
 ) -> Tensor:
-    """Reads points, one a row, from a CSV file or a data frame.
+    """Reads points, one a row, from a CSV file or a data frame of pandas.
 
     A file may be compressed (``.csv.gz``, ``.bz2``, ``.xz``, ``.zip``), its cells separated by commas, semicolons,
     tabs, bars or blanks, quoted, with decimal points or, where commas do not separate, decimal commas. Empty lines and
@@ -56,65 +59,56 @@ def table(
             its column. Or if there is no such column, no row, or the file cannot be read.
 
     Example:
-        >>> import pandas as pd
-        >>> table(pd.DataFrame({"x": [1.0, 2.0], "y": [0.5, 0.25], "who": ["ann", "bob"]}), columns=["x", "y"])
-        tensor([[1.0000, 0.5000],
-                [2.0000, 0.2500]], dtype=torch.float64)
+        >>> table("measured.csv", columns=["width", "height"])  # doctest: +SKIP
     """
-    if not isinstance(source, str | Path):
-        name, frame, decimal = "the data frame", source, "."
+    if isinstance(source, str | Path):
+        name = str(source)
+        titles, cells, decimal = _read(Path(source), header)
+    elif hasattr(source, "iloc"):
+        name, titles, decimal = "the data frame", list(source.columns), "."
+        cells = [source.iloc[:, j] for j in range(len(titles))]
     else:
-        path = Path(source)
-        name, (frame, decimal) = f"{path}", _read(path, header)
-    chosen = _chosen(name, list(frame.columns), columns, index)
-    if not len(frame) or not chosen:
-        raise ValueError(f"source {name} is empty, shape ({len(frame)}, {len(chosen)}): store at least one point")
-    return points(np.stack([_numbers(name, frame, j, decimal) for j in chosen], 1), Path(name))
+        raise ValueError(f"source must be a path or a data frame, got {type(source).__name__}: pass one of them")
+    chosen = _chosen(name, titles, columns, index)
+    if not chosen or not len(cells[0]):
+        raise ValueError(f"source {name} is empty, it has {len(chosen)} columns: store at least one point")
+    return points(np.stack([_numbers(name, titles[j], cells[j], decimal) for j in chosen], 1), Path(name))
 
 
-def _read(path: Path, header: bool | None) -> "tuple[pd.DataFrame, str]":
-    import pandas as pd  # half a second
-
+def _read(path: Path, header: bool | None) -> tuple[list[Any], list[Any], str]:
+    # The titles of columns, their cells, and the decimal sign.
     raw = content(path)
     with readable(path, "save it as UTF-8 text"):
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    lines = [line for line in re.split(r"\r\n|\r|\n", text) if line.strip() and not line.lstrip().startswith("#")]
+    lines = [
+        line for line in io.StringIO(text, newline="") if line.strip(" \r\n") and not line.lstrip().startswith("#")
+    ]
     if not lines:
-        raise ValueError(f"source {path} is empty, shape (0, 0): store at least one point")
+        raise ValueError(f"source {path} is empty: store at least one point")
     with readable(path, ADVICE):
-        separator, cells = _separated(lines)
-        widest = max(map(len, cells))
-        for i, row in enumerate(cells):
-            if len(row) != widest:
-                raise ValueError(f"line {i + 1} has {len(row)} cells where others have {widest}")
-        check_size(len(lines) * widest, f"a table of {len(lines)} x {widest} numbers")
-        # All text, so that nothing is guessed and every digit is kept until the numbers are made.
-        frame = pd.read_csv(
-            io.StringIO("\n".join(lines)),
-            sep=r"\s+" if separator == " " else separator,
-            header=None,
-            dtype=str,
-            keep_default_na=False,
-            na_filter=False,
-            skipinitialspace=True,
-        )
-    if widest > 1 and not any(str(cell).strip() for cell in frame.iloc[:, -1]):  # each line ends in a separator
-        frame, cells = frame.iloc[:, :-1], [row[:-1] for row in cells]
-    decimal = "," if separator != "," and _has_decimal_commas(cells) else "."
-    named = _has_header(path, cells, decimal) if header is None else header
-    if named:
-        titles = [str(title).strip() for title in frame.iloc[0]]
-        frame = frame.iloc[1:].reset_index(drop=True)
-        frame.columns = pd.Index(titles)
-    return frame, decimal
+        separator = _separator(lines)
+        check_size(sum(line.count(separator) + 1 for line in lines), f"a table of {len(lines)} lines")
+        rows = _cells(lines, separator)
+        widths = [len(row) for row in rows]
+        for i, width in enumerate(widths):
+            if width != widths[0]:
+                raise ValueError(f"line {i + 1} has {width} cells where the first has {widths[0]}")
+    cells = list(zip(*rows, strict=True))
+    if len(cells) > 1 and not any(cells[-1]):  # each line ends in a separator
+        cells.pop()
+    seen = [list(row) for row in islice(zip(*cells, strict=True), LOOKED_AT)]
+    decimal = "," if separator != "," and _has_decimal_commas(seen) else "."
+    if _has_header(path, seen, decimal) if header is None else header:
+        return [column[0] for column in cells], [column[1:] for column in cells], decimal
+    return list(range(len(cells))), cells, decimal
 
 
-def _separated(lines: list[str]) -> tuple[str, list[list[str]]]:
+def _separator(lines: list[str]) -> str:
     for separator in SEPARATORS:
-        cells = _cells(lines[:LOOKED_AT], separator)
-        if len(cells[0]) > 1 and len({len(row) for row in cells}) == 1:
-            return separator, cells
-    return ",", _cells(lines[:LOOKED_AT], ",")
+        widths = {len(row) for row in _cells(lines[:LOOKED_AT], separator)}
+        if len(widths) == 1 and widths != {1}:
+            return separator
+    return ","
 
 
 def _cells(lines: list[str], separator: str) -> list[list[str]]:
@@ -131,9 +125,10 @@ def _has_decimal_commas(cells: list[list[str]]) -> bool:
 
 def _has_header(path: Path, cells: list[list[str]], decimal: str) -> bool:
     first, rest = cells[0], cells[1:]
-    columns = [[row[j] for row in rest if j < len(row)] for j in range(len(first))]
+    columns = list(zip(*rest, strict=True)) or [()] * len(first)
     numeric = [_number(cell, decimal) is not None for cell in first]
-    titles = [not number and cell.casefold() not in MISSING for number, cell in zip(numeric, first, strict=True)]
+    nothing = [cell.casefold().lstrip("+-") in MISSING | INFINITE for cell in first]
+    titles = [not number and not missing for number, missing in zip(numeric, nothing, strict=True)]
     over_numbers = [any(_number(cell, decimal) is not None for cell in column) for column in columns]
     if not any(numeric):
         # Text over numbers; a table of one line has nothing below.
@@ -164,14 +159,14 @@ def _is_fraction(cell: str, decimal: str) -> bool:
 
 
 def _number(cell: str, decimal: str) -> float | None:
-    if cell.casefold().lstrip("+-") in MISSING | {"inf", "infinity"} or "_" in cell:
+    # The number, if it is one and finite.
+    if "_" in cell or (decimal != "." and "." in cell):
         return None
-    if decimal != ".":
-        cell = "x" if "." in cell else cell.replace(decimal, ".")
     try:
-        return float(cell)
+        number = float(cell.replace(decimal, "."))
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _chosen(name: str, titles: list[Any], columns: Sequence[Column] | None, index: Column | None) -> list[int]:
@@ -197,35 +192,22 @@ def _chosen(name: str, titles: list[Any], columns: Sequence[Column] | None, inde
     return [j for j in range(len(titles)) if j not in left_out]
 
 
-def _numbers(name: str, frame: "pd.DataFrame", j: int, decimal: str) -> NDArray[np.float64]:
-    column, title = frame.iloc[:, j], frame.columns[j]
-    told = f"column {title!r}" if isinstance(title, str) else f"column {title}"
-    kind = getattr(column.dtype, "kind", "O")
-    if kind in "iuf":
+def _numbers(name: str, title: Column, column: Any, decimal: str) -> NDArray[np.float64]:
+    if getattr(getattr(column, "dtype", None), "kind", "O") in "biuf":  # of a data frame
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
-        bad = np.flatnonzero(np.isnan(values))
-        if len(bad):
-            raise ValueError(f"source {name}: row {bad[0] + 1}, {told} is missing (NaN): drop or fill such rows")
-        return values
-    cells = [str(cell).strip() for cell in column]
-    try:
-        values = np.array(cells, dtype=np.str_).astype(np.float64) if decimal == "." else np.array([np.nan])
-        if np.isfinite(values).all() and not any("_" in cell for cell in cells):
-            return values
-    except ValueError:
-        pass
-    values = np.empty(len(cells))
-    for i, cell in enumerate(cells):
-        number = _number(cell, decimal)
-        if number is None:
-            raise ValueError(f"source {name}: row {i + 1}, {told} {_wrong(cell)}")
-        values[i] = number
+        column = values
+    else:
+        column = [str(cell).strip() for cell in column]
+        values = np.array([_number(cell, decimal) for cell in column], dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise ValueError(f"source {name}: row {bad[0] + 1}, column {title!r} {_wrong(str(column[bad[0]]))}")
     return values
 
 
 def _wrong(cell: str) -> str:
-    if cell.casefold().lstrip("+-") in ("nan", "inf", "infinity"):
-        return f"is {cell}, NaN or infinite: drop or fill such rows"
-    if cell.casefold() in MISSING:
-        return f"is missing ({cell!r}): drop or fill such rows, {ADVICE}"
+    if cell.casefold().lstrip("+-") in MISSING:
+        return f"is missing ({cell!r}): drop or fill such rows"
+    if cell.casefold().lstrip("+-") in INFINITE:
+        return f"is {cell}: drop or fill such rows"
     return f"holds {cell[:40]!r}, no number: choose the columns of numbers (columns, --columns), or {ADVICE}"
