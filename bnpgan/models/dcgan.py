@@ -1,4 +1,4 @@
-"""The convolutional backbone of MIC-GAN and of SC-GAN's stacked digits, for square images from 8 to 64 pixels."""
+"""The convolutional backbone of MIC-GAN and of SC-GAN's stacked digits, for square images from 8 to 128 pixels."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,8 @@ from .backbone import Backbone, Shape
 from .conditioning import Block, Conditioning
 from .heads import Trunk
 
-# Every side s 2^n whose coarsest grid has s in 4..7 cells: 8, 10, 12, 14, 16, 20, ..., 56, 64.
-_SIDES = tuple(side for n in range(1, 5) for side in range(4 << n, 8 << n, 1 << n) if side <= 64)
+# Every side s 2^n whose coarsest grid has s in 4..7 cells: 8, 10, 12, 14, 16, 20, ..., 112, 128.
+_SIDES = tuple(side for n in range(1, 6) for side in range(4 << n, 8 << n, 1 << n) if side <= 128)
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -35,7 +35,7 @@ class DCGANGenerator(nn.Module):
     MIC-GAN's network: 512 x 4 x 4, then 256, 128, 64.
 
     Args:
-        shape: ``(C, H, W)`` of an image, H = W = s 2^n in 8..64.
+        shape: ``(C, H, W)`` of an image, H = W = s 2^n in 8..128.
         conditioning: maps ``(z, c)`` to the first layer's input, and may modulate the doublings.
         width: w, the channels at full resolution.
 
@@ -83,7 +83,7 @@ class DCGANTrunk(Trunk):
     :math:`\lfloor s / 2 \rfloor` cells a side; ``out_dim`` is their product, 2048 at 32 pixels and w = 64.
 
     Args:
-        shape: ``(C, H, W)`` of an image, H = W = s 2^n in 8..64.
+        shape: ``(C, H, W)`` of an image, H = W = s 2^n in 8..128.
         width: w, the channels after the first halving.
         norm: whether there is batch normalisation; without it this is MIC-GAN's encoder Q.
 
@@ -122,7 +122,7 @@ class DCGANTrunk(Trunk):
 
 @dataclass(frozen=True)
 class DCGAN(Backbone):
-    """Convolutions for square images of 8 to 64 pixels, with ``width`` channels at full resolution.
+    """Convolutions for square images of 8 to 128 pixels, with ``width`` channels at full resolution.
 
     Example:
         >>> DCGAN(width=16).trunk((1, 28, 28)).out_dim
