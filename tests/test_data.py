@@ -1,5 +1,7 @@
 """The 2-D sets have the papers' moments; every file kind comes back as it was written, every bad one says why."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,12 @@ def test_sets_follow_the_ambient_generator():
 def test_sets_name_a_bad_argument(call, name):
     with pytest.raises(ValueError, match=f"^{name} must be at least 1"):
         call()
+
+
+@pytest.mark.parametrize("wrong", [{"std": math.nan}, {"std": -1.0}, {"std": math.inf}, {"spacing": math.inf}])
+def test_sets_name_a_length_that_is_none(wrong):
+    with pytest.raises(ValueError, match=rf"^({next(iter(wrong))}|radius or spacing) .* finite.*: pass"):
+        data.grid(5, **wrong)
 
 
 @pytest.mark.parametrize("name", ["ring", "grid"])

@@ -109,7 +109,10 @@ def test_load_draws_the_same_set_and_leaves_the_ambient_generator(name):
         (dict(covariances=torch.eye(2)), r"covariances has shape \(2, 2\): pass \(3, 2, 2\), one for each"),
         (dict(covariances=-torch.eye(2).repeat(3, 1, 1)), "covariances must be symmetric and positive definite: pass"),
         (dict(covariances=torch.tensor([[1.0, 0.5], [0.0, 1.0]]).repeat(3, 1, 1)), "covariances must be symmetric"),
-        (dict(weights=torch.ones(2)), "weights must be positive, one for each of the 3 means: drop"),
+        (dict(means=torch.full((3, 2), torch.nan)), "means must be finite, got NaN"),
+        (dict(weights=torch.ones(2)), "weights must be positive and finite, one for each of the 3 means: drop"),
+        (dict(weights=torch.tensor([1.0, torch.inf, 1.0])), "weights must be positive and finite"),
+        (dict(weights=torch.full((3,), 1e308, dtype=torch.float64)), "weights must be positive and finite"),
         (dict(weights=torch.tensor([1.0, 0.0, 1.0])), "weights must be positive"),
     ],
 )

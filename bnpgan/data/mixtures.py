@@ -37,6 +37,8 @@ class Mixture:
     def __post_init__(self) -> None:
         if self.means.ndim != 2 or 0 in self.means.shape:
             raise ValueError(f"means has shape {tuple(self.means.shape)}: pass (K, D), neither of them 0")
+        if not self.means.isfinite().all():
+            raise ValueError("means must be finite, got NaN or infinite values: pass the middle of each Gaussian")
         K, D = self.means.shape
         if self.covariances.shape != (K, D, D):
             raise ValueError(
@@ -44,8 +46,11 @@ class Mixture:
             )
         if not torch.allclose(self.covariances, self.covariances.mT) or self._cholesky()[1].any():
             raise ValueError("covariances must be symmetric and positive definite: pass variances, not deviations")
-        if self.weights.shape != (K,) or not (self.weights > 0).all():
-            raise ValueError(f"weights must be positive, one for each of the {K} means: drop those that have none")
+        finite = bool(self.weights.float().sum().isfinite())
+        if self.weights.shape != (K,) or not (self.weights > 0).all() or not finite:
+            raise ValueError(
+                f"weights must be positive and finite, one for each of the {K} means: drop those that have none"
+            )
 
     def sample(self, n: int) -> tuple[Tensor, Tensor]:
         """Draws points ``(n, D)``, float32, and the Gaussian of each, ``(n,)`` int64, from torch's ambient generator.

@@ -10,6 +10,10 @@ from torch import Tensor
 def _mixture(n: int, means: Tensor, std: float) -> tuple[Tensor, Tensor]:
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}: ask for some points")
+    if not means.isfinite().all():
+        raise ValueError("radius or spacing is not finite, or too large: pass e.g. 1.0")
+    if not 0 <= std < math.inf:
+        raise ValueError(f"std must be at least 0 and finite, got {std}: pass e.g. 0.05")
     labels = torch.randint(len(means), (n,))
     return means[labels] + std * torch.randn(n, 2, dtype=torch.float32), labels
 
@@ -53,7 +57,7 @@ def ring(n: int, modes: int = 8, radius: float = 1.0, std: float = 0.01) -> tupl
         Points ``(n, 2)``, float32, and the mode of each, ``(n,)`` int64. Drawn from torch's ambient generator.
 
     Raises:
-        ValueError: If ``n`` or ``modes`` is less than 1.
+        ValueError: If ``n`` or ``modes`` is less than 1, ``std`` is negative, or a length is not finite.
 
     Example:
         >>> x, labels = ring(100)
@@ -107,7 +111,7 @@ def grid(n: int, side: int = 5, spacing: float = 2.0, std: float = 0.05) -> tupl
         Points ``(n, 2)``, float32, and the mode of each, ``(n,)`` int64. Drawn from torch's ambient generator.
 
     Raises:
-        ValueError: If ``n`` or ``side`` is less than 1.
+        ValueError: If ``n`` or ``side`` is less than 1, ``std`` is negative, or a length is not finite.
 
     Example:
         >>> x, labels = grid(100)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["TABLES", "table"]
 
 TABLES = (".csv", ".tsv")
-SEPARATORS = ("\t", ";", "|", ",", " ")  # the first that divides all lines into as many cells, more than one
+SEPARATORS = ("\t", ";", "|", ",", " ")
 MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", ".", "<na>"}  # signs aside
 INFINITE = {"inf", "infinity"}
 LOOKED_AT = 100  # lines from which separator, decimal sign and header are read
@@ -104,16 +104,21 @@ def _read(path: Path, header: bool | None) -> tuple[list[Any], list[Any], str]:
 
 
 def _separator(lines: list[str]) -> str:
+    # Of those that divide all lines into as many cells, the one that leaves most numbers: 1,5 2,5 has decimal commas.
+    found = {}
     for separator in SEPARATORS:
-        widths = {len(row) for row in _cells(lines[:LOOKED_AT], separator)}
-        if len(widths) == 1 and widths != {1}:
-            return separator
-    return ","
+        rows = _cells(lines[:LOOKED_AT], separator)
+        if len(rows[0]) > 1 and len({len(row) for row in rows}) == 1:
+            cells = [cell for row in rows for cell in row]
+            signs = "." if separator == "," else ".,"
+            numbers = [any(_number(cell, sign) is not None for sign in signs) for cell in cells]
+            found[separator] = sum(numbers) / len(numbers)
+    return max(found, key=lambda separator: found[separator], default=",")
 
 
 def _cells(lines: list[str], separator: str) -> list[list[str]]:
     if separator == " ":
-        return [line.split() for line in lines]
+        lines = [line.strip() for line in lines]
     rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     return [[cell.strip() for cell in row] for row in rows]
 
