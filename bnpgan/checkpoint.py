@@ -119,7 +119,12 @@ class RunDirectory:
         """Make the directory, once training has shown that it can start; until then what was there stays."""
         if self.begun or self.replaces:  # a run that is replaced stays until there is a checkpoint of the new one
             return
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"out: {self.path} cannot be made ({error.strerror}): name another place"
+            ) from None
         if self.lock.file < 0:
             self.lock.take()
             self._check_free(resume=False, overwrite=False)  # another may have been faster

@@ -29,7 +29,7 @@ def check_memory(wanted: float, what: str, advice: str, share: float = 1.0) -> N
     """Raise a ``ValueError`` if something takes more bytes than this share of what this process may hold."""
     there = memory()
     if wanted > share * there:
-        raise ValueError(f"{what} takes {_told(wanted)} of memory, and there are {_told(there)}: {advice}")
+        raise ValueError(f"{what} would take {_told(wanted)} of memory, and there are {_told(there)}: {advice}")
 
 
 def _told(size: float) -> str:

@@ -4,17 +4,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from inspect import signature
+from itertools import chain
+from re import findall
 from typing import Any
 
+import torch
 from torch import nn
 
 from bnpgan.features import Features
+from bnpgan.limits import check_memory
 from bnpgan.losses import GANLoss, NonSaturating, Penalty
 from bnpgan.models import BACKBONES, Backbone
 from bnpgan.plain import to_plain
 from bnpgan.samplers.base import Clusterer
 
-__all__ = ["MixtureGAN", "Recipe", "Schedule", "check_sizes"]
+__all__ = ["MixtureGAN", "Recipe", "Schedule", "built", "check_sizes"]
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,25 @@ class Recipe(ABC):
     __hash__ = None  # type: ignore[assignment]
 
 
+def built(recipe: Recipe) -> "MixtureGAN":
+    """``recipe.build()``, once it is sure that memory holds its networks.
+
+    Raises:
+        ValueError: if it does not.
+    """
+    if max(map(int, findall(r"\d+", recipe.makes))) > LARGE:
+        try:
+            with torch.device("meta"):  # shapes, and no numbers
+                gan = recipe.build()
+            modules = (getattr(gan, name) for name in NETWORKS)
+            size = sum(tensor.nbytes for m in modules for tensor in chain(m.parameters(), m.buffers()))
+        except RuntimeError:  # more bytes than can be counted
+            size = 2**63
+        # Five times: weights, gradients, two moments and the average.
+        check_memory(5.0 * size, "training these networks", "lower capacity, width or z_dim")
+    return recipe.build()
+
+
 def check_sizes(**sizes: int | None) -> None:
     """Raise a ``ValueError`` unless each size is a whole number of at least 1, or left to the recipe as ``None``."""
     for name, size in sizes.items():
@@ -208,6 +231,7 @@ def _backbone(backbone: Backbone | str | None, shape: tuple[int, ...]) -> Backbo
     return BACKBONES[name]
 
 
+LARGE = 4096  # usual sizes are smaller; of others it is first found out what they take, which itself takes a second
 NETWORKS = ("generator", "discriminator", "latent", "features")
 SWAPPED = ("clusterer", "loss", "schedule", "features")  # parts whose replacement in a built GAN its recipe notes
 

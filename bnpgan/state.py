@@ -18,6 +18,7 @@ from bnpgan.files import (
     unpack_optimizer,
     unpack_partition,
 )
+from bnpgan.limits import check_memory
 from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition
 from bnpgan.run import Run
@@ -141,10 +142,12 @@ def _check_meta(meta: Meta) -> None:
 
 
 def _check_fit(gan: MixtureGAN, shape: torch.Size) -> None:
-    capacity = gan.clusterer.capacity
+    capacity, batch = gan.clusterer.capacity, gan.schedule.batch
+    check_memory(32.0 * capacity, f"capacity: {capacity} slots", "lower it")
+    check_memory(16.0 * batch * shape.numel(), f"batch: {batch} images", "lower it")
     with torch.random.fork_rng(), torch.no_grad():
         try:
-            c = torch.full((gan.schedule.batch,), capacity - 1, device=next(gan.generator.parameters()).device)
+            c = torch.full((batch,), capacity - 1, device=next(gan.generator.parameters()).device)
             fake = gan.generator.eval()(gan.latent(c), c)
             if fake.shape[1:] == shape:
                 gan.discriminator.eval()(fake, c)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from bnpgan.checkpoint import RunDirectory
 from bnpgan.loop import TRAIN, Training, own_randomness
-from bnpgan.mixture import MixtureGAN, Recipe, Schedule
+from bnpgan.mixture import MixtureGAN, Recipe, Schedule, built
 from bnpgan.partition import check_labels
 from bnpgan.plain import from_plain, to_plain
 from bnpgan.ranges import Range, numbers, recognised, stretched
@@ -193,7 +193,7 @@ def _built(recipe: Recipe, seed: int) -> MixtureGAN:
         raise ValueError(f"gan must be a MixtureGAN or a recipe, got {recipe}: pass e.g. recipes.mic_gan(dim=2)")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return recipe.build()
+        return built(recipe)
 
 
 def checksum(images: Tensor) -> int:

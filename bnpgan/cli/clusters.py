@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from bnpgan import metrics, plotting, report
+from bnpgan import data, metrics, plotting, report
 from bnpgan.cli.parser import refuse
 from bnpgan.cli.shared import add_reading, check_seed, free, read
 from bnpgan.components import NormalInverseWishart
@@ -87,7 +87,8 @@ def _cluster(options: argparse.Namespace) -> None:
         )
     # What is saved is safe by now, whatever becomes of the output.
     scores = [] if truth is None else [report.table({name: metrics.clustering(partition.labels, truth)})]
-    print("\n".join([*told, *_sizes(partition), *scores, *(f"wrote {path}" for path in outputs)]))
+    sizes = _sizes(partition, truth, data.class_names(options.file))
+    print("\n".join([*told, *sizes, *scores, *(f"wrote {path}" for path in outputs)]))
 
 
 def _reduced(x: torch.Tensor, clusterer: Clusterer) -> tuple[torch.Tensor, list[str]]:
@@ -97,10 +98,17 @@ def _reduced(x: torch.Tensor, clusterer: Clusterer) -> tuple[torch.Tensor, list[
     return Projection.fit(x, clusterer.max_dim)(x), [told]
 
 
-def _sizes(partition: Partition) -> list[str]:
-    counts = partition.counts
-    heaviest = [k for k in counts.argsort(descending=True, stable=True).tolist() if counts[k]]
-    return [f"cluster {k:3d}  {int(counts[k]):8d} points  {counts[k] / counts.sum():7.1%}" for k in heaviest]
+def _sizes(partition: Partition, truth: torch.Tensor | None, names: list[str] | None) -> list[str]:
+    # A line for each cluster: its size and, where classes have names, which it holds most of.
+    counts, lines = partition.counts, []
+    for k in counts.argsort(descending=True, stable=True).tolist():
+        if counts[k]:
+            line = f"cluster {k:3d}  {int(counts[k]):8d} points  {counts[k] / counts.sum():7.1%}"
+            if truth is not None and names is not None:
+                held = truth[partition.labels == k].bincount()
+                line += f"  {held.max() / held.sum():.0%} {names[int(held.argmax())]}"
+            lines.append(line)
+    return lines
 
 
 def _clusterer(options: argparse.Namespace) -> Clusterer:

@@ -1,6 +1,7 @@
 """Parsers whose errors are one line, and help that shows defaults which say something."""
 
 import argparse
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -33,6 +34,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error and leave with 2."""
+        chosen = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if chosen and (near := get_close_matches(chosen[1], re.findall(r"[\w-]+", chosen[2]), 1)):
+            message += f", did you mean {near[0]}?"
         self.exit(2, f"bnpgan: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 

@@ -7,7 +7,7 @@ build one from flat options, as the command line does.
 
 from typing import Any
 
-from bnpgan.mixture import MixtureGAN, Recipe
+from bnpgan.mixture import MixtureGAN, Recipe, built
 from bnpgan.models import BACKBONES, Backbone
 from bnpgan.plain import from_plain
 from bnpgan.recipes.gan import GAN, ClassConditionalGAN, RandomLabelGAN
@@ -76,4 +76,4 @@ def build(saved: dict[str, Any]) -> MixtureGAN:
     recipe = from_plain(saved)
     if not isinstance(recipe, Recipe):
         raise ValueError(f"the recipe in config.json is none, but {saved}: name the directory of a run")
-    return recipe.build()
+    return built(recipe)

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 import docstring_parser
 
 from bnpgan.losses import R1
-from bnpgan.mixture import MixtureGAN, Recipe
+from bnpgan.mixture import MixtureGAN, Recipe, built
 from bnpgan.models import BACKBONES
 
 __all__ = ["At", "Change", "Facade", "Option", "Options", "made", "options_of"]
@@ -105,6 +105,7 @@ LAST: Options = {
     "decay": At(
         "schedule.decay", told="the step at which learning rates, falling on a line, reach 0; by default they stay"
     ),
+    "save": At("schedule.save"),
     "width": Change(
         lambda recipe, width: put(recipe, "backbone.width", width),
         int,
@@ -153,7 +154,7 @@ class Facade:
     def __call__(self, *args: Any, **kwargs: Any) -> MixtureGAN:
         """The GAN."""
         given = dict(self.__signature__.bind(*args, **kwargs).arguments)
-        return made(self.recipe, _shape(given.pop("image_shape", None), given.pop("dim", None)), given).build()
+        return built(made(self.recipe, _shape(given.pop("image_shape", None), given.pop("dim", None)), given))
 
     def __repr__(self) -> str:
         return f"{self.__name__}{self.__signature__}"
