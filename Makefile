@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Small networks gain nothing from more threads, and the tests have a worker for each core as it is.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: setup demo test test-slow bench gpu lint clean
+.PHONY: setup demo test test-slow lowest bench gpu lint clean
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -24,6 +24,22 @@ test: setup
 test-slow: setup
 	$(ONE_THREAD) $(BIN)/pytest -n auto -m slow
 
+# The core of the suite on the lowest versions that pyproject.toml allows; the package is read where it lies.
+LOWEST := .venv-lowest/bin
+lowest: .venv-lowest/ready
+	$(ONE_THREAD) $(LOWEST)/python -m pytest -n auto -p no:cacheprovider $(CORE)
+
+CORE := tests/test_data*.py tests/test_partition.py tests/test_priors.py tests/test_features.py tests/test_losses.py \
+	tests/test_metrics.py tests/test_plotting.py tests/test_ranges.py tests/test_recipes.py tests/test_run_directory.py \
+	tests/test_training.py tests/test_cli.py tests/components tests/models tests/samplers
+
+.venv-lowest/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	sed -nE 's/^  "([a-z-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml > .venv-lowest/lowest.txt
+	$(LOWEST)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint .venv-lowest/lowest.txt --editable . \
+		pytest pytest-xdist hypothesis
+	touch $@
+
 gpu:  # on a machine with a GPU, by its own Python: see README
 	$(PYTHON) benchmarks/gpu.py
 
@@ -36,4 +52,4 @@ lint: setup
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-lowest build *.egg-info .pytest_cache .mypy_cache .ruff_cache

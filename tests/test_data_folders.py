@@ -1,11 +1,14 @@
 """Folders of pictures as people bring them: which are read, in which classes, and what a picture looks like."""
 
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from test_fuzz import png_chunk
 
 from bnpgan import data
 from bnpgan.data.folders import natural
@@ -97,15 +100,10 @@ def test_transparent_pictures_lie_on_white(tmp_path, mode):
 
 
 def png16(colour, channels):
-    import struct
-    import zlib
-
-    def chunk(name, content):
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
     rows = b"".join(b"\0" + bytes(8 * channels) for _ in range(4))
     head = struct.pack(">IIBBBBB", 4, 4, 16, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import time
 import traceback
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def watched(cases, one):
         resource.setrlimit(resource.RLIMIT_AS, (held + ROOM, held + ROOM))
         try:
             for case in cases:
-                os.write(writer, f"case {case}\n".encode())
+                os.write(writer, f"\n>>> {case}\n".encode())
                 signal.alarm(SECONDS)
                 one(case)
             os.write(writer, b"all")
@@ -52,7 +53,12 @@ def watched(cases, one):
     with os.fdopen(reader) as told:
         said = told.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    assert said.endswith("all"), f"exit {code} in {said[said.rfind('case') :]}"
+    if not said.endswith("all"):
+        pytest.fail(f"exit {code} in {said.rpartition('>>> ')[2]}")
+
+
+def png_chunk(name, content):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 def damage(g, content):
