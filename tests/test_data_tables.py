@@ -128,6 +128,7 @@ def test_columns_are_chosen_by_name_or_number(tmp_path):
 def test_data_frames_are_tables():
     frame = pd.DataFrame({"x": [1.0, 2.0], "n": [3, 4], "who": ["ann", "bob"], "hole": [1.0, np.nan]})
     assert data.table(frame, columns=["x", "n"]).tolist() == [[1, 3], [2, 4]]
+    assert data.load(frame[["x", "n"]])[0].tolist() == [[1, 3], [2, 4]]
     for columns, told in (
         (None, "row 1, column 'who' holds 'ann'"),
         (["hole"], "row 2, column 'hole' is missing"),
@@ -140,5 +141,5 @@ def test_data_frames_are_tables():
     with pytest.raises(ValueError, match="is empty"):
         data.table(frame[:0], columns=["x"])
     with pytest.raises(ValueError, match="must be a path or a data frame, got list"):
-        data.table([[1.0]])
+        data.load([[1.0]])
     assert data.table(pd.DataFrame({"x": [True, False]})).tolist() == [[1], [0]]

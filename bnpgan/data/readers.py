@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import torch
 from numpy.lib import format as npy
@@ -19,6 +19,9 @@ from bnpgan.data.packed import COMPRESSED, check_ratio
 from bnpgan.data.parsing import check_size, file_of, images, labelled, points, readable
 from bnpgan.data.sets import digits, grid, ring
 from bnpgan.data.tables import TABLES, table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["address", "load"]
 
@@ -43,8 +46,8 @@ _DATA, _LABELS = (
 _Read = tuple[Tensor, Tensor | None]
 
 
-def load(source: str | Path, root: str | Path | None = None) -> _Read:
-    """Reads a set by its name or by its path.
+def load(source: "str | Path | pd.DataFrame", root: str | Path | None = None) -> _Read:
+    """Reads a set by its name or by its path, or a data frame.
 
     - ``ring``, ``grid``: 100,000 points, the same ones each time; labels are modes.
     - ``moons``, ``unequal``, ``anisotropic``, ``overlap``: 10,000 points, likewise; labels are Gaussians.
@@ -60,7 +63,7 @@ def load(source: str | Path, root: str | Path | None = None) -> _Read:
     else is an error. A path that is also a set's name is written ``./ring``.
 
     Args:
-        source: A set's name, or a path.
+        source: A set's name, a path, or a data frame, see ``table``.
         root: The folder that holds ``mnist`` or ``fashion-mnist``, see ``mnist``; not read for other sources.
 
     Returns:
@@ -75,6 +78,8 @@ def load(source: str | Path, root: str | Path | None = None) -> _Read:
         >>> x.shape
         torch.Size([100000, 2])
     """
+    if not isinstance(source, str | Path):
+        return table(source), None
     if source in _SETS:
         # `torch.manual_seed` would also seed the accelerators, which a fork of the CPU's generator does not restore.
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
