@@ -59,5 +59,5 @@ def forked(device: torch.device, number: int | None = None) -> Iterator[None]:
 @contextmanager
 def own_randomness(like: Tensor, *key: int) -> Iterator[None]:
     """Draws inside, on the device of ``like``, follow from the key alone; the stream outside stays as it was."""
-    with forked(like.device, int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)):
+    with forked(like.device, int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1):
         yield
