@@ -31,7 +31,7 @@ lowest: .venv-lowest/ready
 
 CORE := tests/test_data*.py tests/test_partition.py tests/test_priors.py tests/test_features.py tests/test_losses.py \
 	tests/test_metrics.py tests/test_plotting.py tests/test_ranges.py tests/test_recipes.py tests/test_run_directory.py \
-	tests/test_training.py tests/test_cli.py tests/components tests/models tests/samplers
+	tests/test_training.py tests/test_cli.py tests/components tests/models tests/samplers/test_clusterers.py tests/samplers/test_compiled.py
 
 .venv-lowest/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-lowest

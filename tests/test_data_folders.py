@@ -19,9 +19,7 @@ def paint(path, value=128, size=(6, 5), mode="L", **how):
     Image.new(mode, size, value if mode == "L" else (value,) * len(mode)).save(path, **how)
 
 
-@pytest.mark.parametrize(
-    "ending", ["tif", "TIFF", "gif", "ppm", "pgm", "jfif", "jpe", "jp2", "tga", "dib", "qoi", "PnG"]
-)
+@pytest.mark.parametrize("ending", ["tif", "TIFF", "gif", "ppm", "pgm", "jfif", "jpe", "jp2", "tga", "dib", "PnG"])
 def test_pictures_of_all_formats_are_read_whatever_the_case(tmp_path, ending):
     paint(tmp_path / f"a.{ending}", 200, mode="L" if ending == "pgm" else "RGB")
     x, _ = data.load(tmp_path)

@@ -156,7 +156,7 @@ def csv(g, folder):
 FORMATS = {  # and the modes that they hold as they are
     "png": ("1", "L", "RGB", "P"),
     **{"bmp": ("1", "L", "RGB"), "tif": ("1", "L", "RGB"), "ppm": ("RGB",), "pgm": ("L",), "gif": ("L",)},
-    **{"tga": ("L", "RGB"), "webp": ("RGB",), "qoi": ("RGB",), "sgi": ("L", "RGB"), "pcx": ("L", "RGB")},
+    **{"tga": ("L", "RGB"), "webp": ("RGB",), "sgi": ("L", "RGB"), "pcx": ("L", "RGB")},
 }
 LOSSY = {"jpg": ("L", "RGB", "CMYK"), "jp2": ("L", "RGB")}
 
