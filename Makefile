@@ -31,13 +31,14 @@ lowest: .venv-lowest/ready
 
 CORE := tests/test_data*.py tests/test_partition.py tests/test_priors.py tests/test_features.py tests/test_losses.py \
 	tests/test_metrics.py tests/test_plotting.py tests/test_ranges.py tests/test_recipes.py tests/test_run_directory.py \
-	tests/test_training.py tests/test_cli.py tests/components tests/models tests/samplers/test_clusterers.py tests/samplers/test_compiled.py
+	tests/test_training.py tests/test_cli.py tests/components tests/models tests/samplers/test_clusterers.py \
+	tests/samplers/test_compiled.py
 
 .venv-lowest/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-lowest
 	sed -nE 's/^  "([a-z-]+)>=([0-9.]+).*/\1==\2/p' pyproject.toml > .venv-lowest/lowest.txt
 	$(LOWEST)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint .venv-lowest/lowest.txt --editable . \
-		pytest pytest-xdist hypothesis
+		pytest pytest-xdist hypothesis pandas
 	touch $@
 
 gpu:  # on a machine with a GPU, by its own Python: see README
