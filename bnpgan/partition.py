@@ -3,7 +3,9 @@
 import math
 from dataclasses import dataclass, field, replace
 from numbers import Integral
+from typing import Any
 
+import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
@@ -14,6 +16,9 @@ from bnpgan.engine.chunks import rows_at_once
 from bnpgan.memory import known, note
 
 __all__ = ["Partition", "Projection"]
+
+MOST_SLOTS = 10**6  # more are a mistake: each slot has a mean, a covariance, an embedding
+SPARE_SLOTS = 10**4  # and so are more than this beyond the points, which are the most that can be in use
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,7 @@ class Projection:
     @staticmethod
     def fit(x: Tensor, d: int) -> "Projection":
         """The ``d`` leading principal axes of the points ``(N, D)``; fewer if there are fewer points or dimensions."""
+        x = check_points(x)
         mean = x.mean(0)
         # Randomised, for features can be thousands wide; ten axes more than wanted make the wanted ones exact enough.
         _, _, axes = torch.pca_lowrank(x, q=min(d + 10, *x.shape), center=True, niter=4)
@@ -106,12 +112,16 @@ class Partition:
         x = check_points(x).detach()
         labels = check_labels(labels, capacity, len(x), x.device)
         counts = ranks.counts(labels, capacity).to(x.dtype)
-        sums = ranks.all_sum(x.new_zeros(capacity, x.shape[1]).index_add_(0, labels, x))
-        mean = torch.where(counts[:, None] > 0, sums / counts[:, None], ranks.mean(x))
-        size = rows_at_once(x.shape[1], x)
-        blocks = zip(x.split(size), labels.split(size), strict=True)
+        # In double precision: single would lose what is near 0 where other points are far from it.
+        size, sums = rows_at_once(x.shape[1], x), x.new_zeros(capacity, x.shape[1], dtype=torch.float64)
+        blocks = list(zip(x.split(size), labels.split(size), strict=True))
+        for rows, k in blocks:
+            sums.index_add_(0, k, rows.double())
+        sums = ranks.all_sum(sums)
+        mean = torch.where(counts[:, None] > 0, sums / counts[:, None], sums.sum(0) / ranks.number(x))
         squares = torch.stack([((rows - mean[k]) ** 2).sum() for rows, k in blocks]).sum()
-        variance = ranks.all_sum(squares) / (ranks.number(x) * x.shape[1])
+        variance = (ranks.all_sum(squares) / (ranks.number(x) * x.shape[1])).to(x.dtype)
+        mean = mean.to(x.dtype)
         # Points that all sit on their centroids have no spread: any positive variance then names the same clusters.
         variance = torch.where(variance > 0, variance, torch.finfo(x.dtype).eps)
         return cls(labels, (counts / ranks.number(x)).log(), Centroids(mean, variance.expand(capacity).clone()))
@@ -145,6 +155,10 @@ class Partition:
 
     def sample(self, n: int) -> Tensor:
         r"""Slots ``(n,)`` by frequency, :math:`p(k) = n_k / N`: the :math:`P_\pi` of SC-GAN, the beta of MIC-GAN."""
+        if n < 0:
+            raise ValueError(f"n must be at least 0, got {n}: pass how many slots to draw")
+        if n == 0:
+            return self.labels[:0]
         return torch.multinomial(self.counts.to(torch.float64), n, replacement=True)
 
     def align_to(self, reference: "Partition") -> "Partition":
@@ -194,6 +208,16 @@ def check_capacity(capacity: int) -> None:
     """Raise a ``ValueError`` unless ``capacity`` is a whole number of at least 1."""
     if not isinstance(capacity, Integral) or capacity < 1:
         raise ValueError(f"capacity must be a whole number of at least 1, got {capacity}: pass the number of slots")
+    if capacity > MOST_SLOTS:
+        raise ValueError(f"capacity must be at most {MOST_SLOTS:,} slots, got {capacity:,}: lower it")
+
+
+def check_room(capacity: int, points: int) -> None:
+    """Raise a ``ValueError`` where slots are far more than points, so that they take time and memory for nothing."""
+    if capacity > points + SPARE_SLOTS:
+        raise ValueError(
+            f"capacity={capacity:,} slots are too many for {points:,} points, which can use as many: lower capacity"
+        )
 
 
 def check_labels(
@@ -201,7 +225,7 @@ def check_labels(
 ) -> Tensor:
     """The labels as int64 ``(N,)``; a ``ValueError`` unless they are slots in ``[0, capacity)``, one for each point."""
     check_capacity(capacity)
-    labels = torch.as_tensor(labels, device=device)
+    labels = as_numbers("labels", labels).to(device)
     if labels.ndim != 1 or labels.dtype.is_floating_point or labels.dtype.is_complex or labels.dtype == torch.bool:
         raise ValueError(
             f"labels must be a vector of whole numbers, got {labels.dtype} of shape {tuple(labels.shape)}: "
@@ -209,8 +233,13 @@ def check_labels(
         )
     if points is not None and len(labels) != points:
         raise ValueError(f"labels has {len(labels)} entries for {points} points: pass one label for each point")
+    if points is not None:
+        check_room(capacity, points)
     if len(labels) and not known(labels, capacity):
-        least, most = torch.stack(labels.aminmax()).tolist()
+        wide = (
+            labels.double() if labels.dtype == torch.uint64 else labels.long()
+        )  # torch finds no extremes of some types
+        least, most = (int(end) for end in torch.stack(wide.aminmax()).tolist())
         if least < 0 or most >= capacity:
             raise ValueError(
                 f"labels must lie in the slots [0, {capacity}), got {least}..{most}: renumber them or raise capacity"
@@ -223,16 +252,23 @@ def in_slots(labels: Tensor, capacity: int) -> Tensor:
     return note(labels, capacity)
 
 
-def check_points(x: Tensor) -> Tensor:
-    """The points as a float tensor ``(N, D)``; raises a ``ValueError`` unless there are some and all are finite."""
-    x = torch.as_tensor(x)
+def check_points(x: Any) -> Tensor:
+    """The points as a tensor ``(N, D)`` in single or double precision: half is taken as single, all else as double.
+
+    Raises:
+        ValueError: unless there are some, all are real numbers and finite.
+    """
+    x = as_numbers("x", x)
     if x.ndim != 2 or not x.shape[1]:
         raise ValueError(
             f"x must have shape (N, D) with D >= 1, got {tuple(x.shape)}: flatten images with x.flatten(1)"
         )
     if not len(x):
         raise ValueError("x holds no points: pass at least one row")
-    x = x if x.is_floating_point() else x.to(torch.float64)
+    if x.is_complex():
+        raise ValueError(f"x must hold real numbers, got {x.dtype}: pass e.g. torch.view_as_real(x).flatten(1)")
+    if x.dtype not in (torch.float32, torch.float64):
+        x = x.to(torch.float32 if x.is_floating_point() else torch.float64)
     if known(x, "finite"):
         return x
     least, most = torch.stack(x.detach().aminmax()).tolist()
@@ -243,3 +279,33 @@ def check_points(x: Tensor) -> Tensor:
     if largest > 1e-3 * math.sqrt(torch.finfo(x.dtype).max):
         raise ValueError(f"x holds values up to {largest:g}, whose squares overflow {x.dtype}: rescale the data")
     return note(x, "finite")
+
+
+def as_numbers(name: str, values: Any) -> Tensor:
+    """Tensors as they are; arrays, data frames and lists as NumPy takes them, so that a list of numbers is in float64.
+
+    Args:
+        name: what they are called where they are refused.
+        values: anything that holds numbers.
+
+    Raises:
+        ValueError: if something else than numbers is among them, or entries are masked or left out.
+    """
+    if isinstance(values, Tensor):
+        if values.layout != torch.strided or values.is_quantized:
+            raise ValueError(f"{name} must be a dense tensor, got {values.layout} of {values.dtype}: convert it")
+        return values
+    if np.ma.is_masked(values):
+        row = int(np.ma.getmaskarray(values).nonzero()[0][0])
+        raise ValueError(f"{name} has masked entries, the first in row {row}: drop or repair such rows")
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufc":
+            array = array.astype(np.float64, casting="safe" if array.dtype.kind in "SUmM" else "unsafe")
+        if array.dtype.itemsize > 8 and array.dtype.kind == "f":  # more than double
+            array = array.astype(np.float64)
+        # In the order and the byte order that torch takes, and of its own where it is not to be written to.
+        array = np.require(array, array.dtype.newbyteorder("="), ["C", "W"])
+        return torch.from_numpy(array)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} must hold numbers only, got {type(values).__name__}: {error}") from error

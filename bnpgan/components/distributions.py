@@ -11,6 +11,7 @@ from torch import Tensor
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.engine.decompositions import cholesky
 from bnpgan.engine.inversion import categorical
+from bnpgan.engine.nearest import nearest
 from bnpgan.engine.quadratic import gaussian_weights, log_densities, squared_distances
 from bnpgan.engine.slots import SINGLE, choose
 
@@ -180,8 +181,4 @@ class Centroids(Components, Elliptical):
 
     def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
         """The slot ``(N,)`` of the nearest mean among those with a weight."""
-        middle = self.mean.mean(0)
-        means = self.mean - middle
-        squares = (means**2).sum(1).masked_fill(log_weights == -math.inf, math.inf)
-        parts = x.to(self.mean.dtype).split(rows_at_once(max(means.shape), means, cached=True))
-        return torch.cat([torch.addmm(squares, part - middle, means.T, alpha=-2).argmin(1) for part in parts])
+        return nearest(x.to(self.mean.dtype), self.mean, allowed=log_weights > -math.inf)

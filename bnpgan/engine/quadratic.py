@@ -166,7 +166,5 @@ def features(x: Tensor, buffer: Tensor | None) -> Tensor:
 
 
 def squared_distances(x: Tensor, means: Tensor) -> Tensor:
-    """Squared Euclidean distances ``(N, K)`` between rows, by one matrix product around the middle of the means."""
-    middle = means.mean(0)
-    x, means = x - middle, means - middle
-    return torch.addmm((x**2).sum(1, keepdim=True) + (means**2).sum(1), x, means.T, alpha=-2).clamp_(min=0)
+    """Squared Euclidean distances ``(N, K)`` between rows, from their differences: right wherever they are."""
+    return torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist") ** 2

@@ -17,6 +17,9 @@ from bnpgan.samplers.points import Points
 
 __all__ = ["KMeans", "kmeans_plus_plus", "seeded_labels"]
 
+SMALL = 0.1  # share of the inertia that principal axes may leave out for restarts to be compared in them
+FILLINGS = 10  # times that a run may fill clusters that empty: more are a cycle, by rounding
+ROUNDING = 1e-26  # share of the square of a point that its squared distance from the mean of its copies may come to
 TOLERANCE = 1e-2  # a restart whose centroids move less, squared and in variances of the data, is good enough to compare
 
 
@@ -70,6 +73,8 @@ class KMeans(Clusterer):
         """Partition the points ``(N, D)``, from the means of ``labels`` ``(N,)`` where they are given."""
         x = check_points(x)
         points = Points(x.detach())
+        if points.number < self.capacity:
+            raise ValueError(_too_few(points.number, self.capacity))
         if labels is None:
             labels = self._best(points)
         labels = self._fill(points, check_labels(labels, self.capacity, len(x), x.device))
@@ -77,13 +82,15 @@ class KMeans(Clusterer):
         return Partition.from_labels(x, labels, self.capacity)
 
     def _best(self, points: Points) -> Tensor:
-        space = points.principal()
+        space, left = points.principal()
         if space is not points:
             with suppress(ValueError):  # points that differ in the other axes alone are too few here
-                return self._best_in(space)
-        return self._best_in(points)
+                labels, inertia = self._best_in(space)
+                if left <= SMALL * inertia:  # else a few far points hide what the others differ in
+                    return labels
+        return self._best_in(points)[0]
 
-    def _best_in(self, points: Points) -> Tensor:
+    def _best_in(self, points: Points) -> tuple[Tensor, float]:
         tolerance = TOLERANCE * float(ranks.mean(points.squares)) / points.x.shape[1]
         best, lowest = points.x.new_empty(0), math.inf
         together = rows_at_once(4 * points.number, points.x, dtype=torch.float64)  # what ``seeds`` holds for each point
@@ -91,22 +98,20 @@ class KMeans(Clusterer):
             for done in range(0, self.restarts, together):
                 for seeds in self._seeds(points, min(together, self.restarts - done)):
                     none = seeds.new_full((len(points.x),), -1)
-                    labels, means = self._lloyd(points, points.chosen(seeds)[0], none, tolerance)
+                    labels, means = self._lloyd(points, points.chosen(seeds), none, tolerance)
                     inertia = float(ranks.all_sum(points.errors(labels, means).sum()))
                     best, lowest = (labels, inertia) if inertia < lowest else (best, lowest)
                     bar.update()
-        return best
+        return best, lowest
 
     def _seeds(self, points: Points, runs: int) -> Tensor:
         seeds = points.seeds(self.capacity, runs)
         if seeds.shape[1] < self.capacity:
-            raise ValueError(
-                f"x holds {seeds.shape[1]} distinct points for capacity={self.capacity} clusters: "
-                "lower capacity or pass more points"
-            )
+            raise ValueError(_too_few(f"{seeds.shape[1]} distinct", self.capacity))
         return seeds
 
     def _lloyd(self, points: Points, means: Tensor, labels: Tensor, tolerance: float = 0.0) -> tuple[Tensor, Tensor]:
+        fillings = 0
         for _ in range(self.iterations):
             before, old = labels, means
             labels, means = points.step(old)
@@ -115,8 +120,10 @@ class KMeans(Clusterer):
             news = torch.stack([(labels != before).any().to(distance), distance * (ranks.rank() == 0)])
             changed, shift = ranks.all_sum(news).tolist()
             if math.isnan(shift):
-                labels = self._fill(points, labels)
+                labels, fillings = self._fill(points, labels), fillings + 1
                 means = points.means(labels, self.capacity)
+                if fillings == FILLINGS:
+                    break
             elif not changed or shift <= tolerance:
                 break
         return labels, means
@@ -131,11 +138,15 @@ class KMeans(Clusterer):
             errors = points.errors(labels, points.means(labels, self.capacity))
             far = errors.argmax()
             farthest = ranks.all_gather(errors[far])
-            if not farthest.max() > points.dust * ranks.all_max(points.squares.max()):
+            if not farthest.max() > ROUNDING * ranks.all_max(points.squares[far].double()):
                 self._seeds(points, 1)  # raises if the points are as few as they look
             if int(farthest.argmax()) == ranks.rank():
                 labels[far] = k
         return labels
+
+
+def _too_few(points: object, capacity: int) -> str:
+    return f"x holds {points} points for capacity={capacity} clusters: lower capacity or pass more points"
 
 
 def kmeans_plus_plus(x: Tensor, k: int) -> Tensor:
@@ -163,5 +174,5 @@ def seeded_labels(x: Tensor, capacity: int) -> Tensor:
         tensor([1, 0, 0])
     """
     points = Points(x.detach())
-    labels, _ = points.step(points.chosen(points.seeds(capacity, 1)[0])[0])
+    labels, _ = points.step(points.chosen(points.seeds(capacity, 1)[0]))
     return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]

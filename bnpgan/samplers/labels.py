@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bnpgan.partition import Partition, check_capacity, check_labels, check_points
+from bnpgan.partition import Partition, as_numbers, check_capacity, check_labels, check_points
 from bnpgan.samplers.base import Clusterer
 
 __all__ = ["FixedLabels", "RandomLabels"]
@@ -74,9 +74,9 @@ class FixedLabels(Clusterer):
                 raise ValueError("labels and capacity are both None: pass labels, or the number of slots")
             check_capacity(self.capacity)
             return
-        labels = torch.as_tensor(self.labels)
+        labels = as_numbers("labels", self.labels)
         if self.capacity is None:
-            object.__setattr__(self, "capacity", int(labels.max()) + 1 if labels.numel() else 1)
+            object.__setattr__(self, "capacity", int(labels.double().max()) + 1 if labels.numel() else 1)
         object.__setattr__(self, "labels", check_labels(labels, self.capacity))
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bnpgan.engine.quadratic import squared_distances
+from bnpgan.engine.nearest import nearest
 from bnpgan.partition import Partition, check_capacity, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 from bnpgan.samplers.kmeans import KMeans
@@ -66,7 +66,7 @@ class OnlineKMeans(Clusterer):
         """New labels for the points ``x`` ``(B, D)``, those of rows ``index`` ``(B,)``, and centroids moved by them."""
         x = check_points(x).to(partition.components.mean.dtype)
         mean, seen = partition.components.mean, partition.memory["seen"]
-        new = squared_distances(x, mean).argmin(1)
+        new = nearest(x, mean)
         labels = partition.labels.clone()
         labels[index] = new
         # One after the other with step 1/n is the mean of all so far, whatever the order.

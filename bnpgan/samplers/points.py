@@ -9,9 +9,13 @@ from torch import Tensor
 from bnpgan import ranks
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.engine.inversion import at_level
+from bnpgan.engine.nearest import Centres
+from bnpgan.engine.quadratic import squared_distances
 
 MANY_COLUMNS = 32  # columns from which it pays to look at points in their principal axes
+MANY_AXES = 1024  # of a matrix whose eigenvectors take longer than k-means in all columns
 LEFT_OUT = 1e-3  # share of the variance that these axes may leave out: too little to change which restart is best
+NOISE = 100  # times its rounding: k-means++ takes distances whose sum is less from differences, not from products
 
 
 class Points:
@@ -21,6 +25,9 @@ class Points:
         squares: their squared distances from the mean ``(N,)``.
         number: how many they are on all ranks, of which those here are ``first`` and so on.
         dust: what rounding may leave, in these, of the squared distance of a point from its copy.
+
+    Means are in double precision and where they are: about the middle single precision would lose their digits as soon
+    as one point is far from all others.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -34,63 +41,72 @@ class Points:
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         return self.x[rows] - self.middle if self.small is None else self.small[rows]
 
-    def principal(self) -> "Points":
-        """The same in the fewest principal axes that leave ``LEFT_OUT`` of the variance out, if they are few."""
-        D = self.x.shape[1]
-        if D < MANY_COLUMNS or self.number > rows_at_once(D, self.x):
-            return self
-        values, axes = torch.linalg.eigh(ranks.all_sum(self[:].T @ self[:]))
-        kept = D - int((values.cumsum(0) <= LEFT_OUT * values.sum()).sum())
-        return Points(self[:] @ axes[:, -kept:]) if 0 < 2 * kept <= D else self
+    def principal(self) -> tuple["Points", float]:
+        """The same in the fewest principal axes that leave ``LEFT_OUT`` of the variance out, if they are few.
 
-    def chosen(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The points in rows ``(...)`` of all ranks, ``(..., D)``, and their ``squares`` ``(...)``."""
+        With them comes how much is left out of the sum of the squares.
+        """
+        N, D = self.x.shape
+        few = N < D and ranks.scope() is None  # then the products of points with one another are fewer
+        if D < MANY_COLUMNS or min(self.number, D) > MANY_AXES or self.number > rows_at_once(D, self.x):
+            return self, 0.0
+        y = self[:].double()
+        try:
+            values, axes = torch.linalg.eigh(y @ y.T if few else ranks.all_sum(y.T @ y))
+        except torch.linalg.LinAlgError:  # they save time and no more
+            return self, 0.0
+        values = values.clamp(min=0)
+        left = int((values.cumsum(0) <= LEFT_OUT * values.sum()).sum())
+        kept = len(values) - left
+        if not 0 < 2 * kept <= D:
+            return self, 0.0
+        y = axes[:, -kept:] * values[-kept:].sqrt() if few else y @ axes[:, -kept:]
+        return Points(y.to(self.x.dtype)), float(values[:left].sum())
+
+    def chosen(self, rows: Tensor) -> Tensor:
+        """The points in rows ``(...)`` of all ranks, where they are, ``(..., D)`` in double precision."""
         here = (rows - self.first).clamp(0, len(self.x) - 1)
-        found = torch.cat([self[here], self.squares[here][..., None]], -1)
-        found = ranks.all_sum(torch.where((here == rows - self.first)[..., None], found, 0))
-        return found[..., :-1], found[..., -1]
+        return ranks.all_sum(torch.where((here == rows - self.first)[..., None], self.x[here].double(), 0))
+
+    def rows(self, width: int) -> Iterator[slice]:
+        """Rows; so many that ``width`` numbers for each of them are not too many at once."""
+        size = rows_at_once(max(width, self.x.shape[1]), self.x, cached=True)
+        return (slice(start, start + size) for start in range(0, len(self.x), size))
 
     def blocks(self, width: int) -> Iterator[tuple[slice, Tensor]]:
-        """Rows, and the points in them; so many that ``width`` numbers for each of them are not too many at once."""
-        size = rows_at_once(max(width, self.x.shape[1]), self.x, cached=True)
-        for start in range(0, len(self.x), size):
-            rows = slice(start, start + size)
-            yield rows, self[rows]
+        """The same, and the points in them about the middle."""
+        return ((rows, self[rows]) for rows in self.rows(width))
 
     def step(self, means: Tensor) -> tuple[Tensor, Tensor]:
-        r"""The nearest mean ``(N,)``, :math:`\arg\min_k \|\mu_k\|^2 - 2 x_i \cdot \mu_k`, and the new means."""
-        K = len(means)
-        squares = (means**2).sum(1, keepdim=True)
-        rank = torch.arange(K, 0, -1, dtype=means.dtype, device=means.device)[:, None]
-        labels, sums = torch.empty(len(self.x), dtype=torch.int64, device=means.device), torch.zeros_like(means)
-        for rows, x in self.blocks(K):
-            score = torch.addmm(squares, means, x.T, alpha=-2)
-            if x.device.type == "cpu":  # where torch does not vectorise the loop of argmin over this dimension
-                labels[rows] = K - score.eq_(score.amin(0)).mul_(rank).amax(0).long()
-            else:
-                labels[rows] = score.argmin(0)
-            ranks.add_up_(sums, labels[rows], x)
-        return labels, _divided(sums, labels)
+        """The nearest of the means ``(K, D)`` to each point, ``(N,)``, and the new means."""
+        centres = Centres.of(means, self.middle)
+        labels = torch.empty(len(self.x), dtype=torch.int64, device=means.device)
+        doubt = torch.empty_like(labels, dtype=torch.bool)
+        for rows, y in self.blocks(len(means)):
+            labels[rows], doubt[rows] = centres.nearest(y, self.squares[rows])
+        return centres.settle_(labels, doubt, self.x), self.means(labels, len(means))
 
     def means(self, labels: Tensor, capacity: int) -> Tensor:
         """Means ``(K, D)`` of the points of each label; not a number where there are none."""
-        sums = self.middle.new_zeros(capacity, len(self.middle))
-        for rows, x in self.blocks(capacity):
-            ranks.add_up_(sums, labels[rows], x)
-        return _divided(sums, labels)
+        sums = self.middle.new_zeros(capacity, len(self.middle), dtype=torch.float64)
+        for rows in self.rows(capacity):
+            ranks.add_up_(sums, labels[rows], self.x[rows].double())
+        return ranks.all_sum(sums) / ranks.counts(labels, capacity)[:, None]
 
     def errors(self, labels: Tensor, means: Tensor) -> Tensor:
         """The squared distance ``(N,)`` of each point from the mean of its label."""
-        return torch.cat([((x - means[labels[rows]]) ** 2).sum(1) for rows, x in self.blocks(1)])
+        return torch.cat([((self.x[rows] - means[labels[rows]]) ** 2).sum(1) for rows in self.rows(2)])
 
     def distances(self, chosen: Tensor, exact: bool) -> Iterator[tuple[slice, Tensor]]:
         """Rows, and the squared distances ``(M, rows)`` of the points in them from the chosen ones ``(M,)``."""
-        centres, squares = self.chosen(chosen)
+        centres = self.chosen(chosen)
+        near = (centres - self.middle.double()).to(self.middle.dtype)
+        squares = (near**2).sum(1, keepdim=True)
         for rows, x in self.blocks(len(centres)):
             if exact:
-                yield rows, torch.cdist(centres, x, compute_mode="donot_use_mm_for_euclid_dist") ** 2
+                yield rows, squared_distances(centres, self.x[rows].double()).to(self.squares.dtype)
             else:
-                yield rows, torch.addmm(self.squares[rows], centres, x.T, alpha=-2).add_(squares[:, None])
+                yield rows, torch.addmm(self.squares[rows], near, x.T, alpha=-2).add_(squares)
 
     def seeds(self, k: int, runs: int, exact: bool = False) -> Tensor:
         """Rows ``(runs, k)`` by k-means++, in every run as many of them as there are distinct points to be found."""
@@ -104,8 +120,8 @@ class Points:
             for rows, distance in self.distances(seeds[-1], exact):
                 closest[:, rows] = torch.minimum(closest[:, rows], distance)
             closest.masked_fill_(closest <= dust, 0)  # a copy of a seed is not drawn
-            # By inversion, in double precision, for single would lose points among millions. Nothing is looked at until
-            # the end: when the seeds are used up all totals are 0, whatever is drawn then.
+            # By inversion, in double precision, for single would lose points among millions. Hardly anything is looked
+            # at until the end: when the seeds are used up all totals are 0, whatever is drawn then.
             cumulative = closest.cumsum(1, dtype=torch.float64)
             ends = ranks.all_gather(cumulative[:, -1]).cumsum(0)  # a view would keep all N of every round
             with ranks.alike(device):
@@ -119,11 +135,10 @@ class Points:
                 sums += torch.minimum(distance.view(runs, trials, -1), closest[:, None, rows]).sum(2)
             seeds.append(drawn.gather(1, ranks.all_sum(sums).argmin(1, keepdim=True)).squeeze(1))
             totals.append(ends[-1])
-        found = int((torch.stack(totals) > 0).sum(0).min())
-        if found < k and not exact:
+            if len(seeds) & (len(seeds) - 1) == 0 and not totals[-1].min() > 0:
+                break  # looked at when seeds are 2, 4, 8, ...: where points are used up, all to come are in vain
+        noise = NOISE * ranks.all_sum(self.dust * self.squares.sum())
+        found, clear = torch.stack([(torch.stack(totals) > 0).sum(0).min(), (totals[-1] > noise).all()]).tolist()
+        if not exact and not (found >= k and clear):
             return self.seeds(k, runs, exact=True)  # are they copies, or too close for the matrix product to tell?
         return torch.stack(seeds[:found], 1)
-
-
-def _divided(sums: Tensor, labels: Tensor) -> Tensor:
-    return ranks.all_sum(sums) / ranks.counts(labels, len(sums))[:, None]
