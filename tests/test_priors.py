@@ -1,10 +1,13 @@
 """Priors against sums over every partition, every label vector, and against the moments of known laws."""
 
 import math
+from collections import Counter
+from itertools import permutations
 
 import pytest
 import torch
 from exact_posterior import label_vectors, set_partitions
+from scipy import stats
 from torch.distributions import Geometric
 
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, MixtureOfFiniteMixtures, PitmanYor
@@ -178,3 +181,37 @@ def test_weights_are_normalised_and_survive_underflow(prior):
 def test_bad_hyper_parameter_is_named(make, name):
     with pytest.raises(ValueError, match=name):
         make()
+
+
+# The order of the sticks.
+
+
+@pytest.mark.parametrize(
+    "prior", [DirichletProcess(2.0), PitmanYor(0.5, 0.4), PitmanYor(3.0, 0.9), PitmanYor(1.0, 0.99)], ids=repr
+)
+@pytest.mark.parametrize("counts", [[3, 0, 1, 0], [2, 2, 0, 5, 0], [4]])
+def test_blocks_have_sticks_by_their_law(prior, counts):
+    """Every order within the slots by its own probability, and all beyond together: 4,000 draws, chi-square."""
+    counts, N = torch.tensor(counts), 4_000
+    used, C = counts.nonzero().flatten(), len(counts)
+    expected = {}
+    for slots in permutations(range(C), len(used)):
+        placed = torch.zeros(C, dtype=torch.int64)
+        placed[list(slots)] = counts[used]
+        expected[slots] = N * float(prior.log_order(placed).exp())
+    drawn = Counter(tuple(prior.sample_order(counts)[used].tolist()) for _ in range(N))
+    assert all(max(slots) == C for slots in drawn.keys() - expected.keys())
+    likely = [slots for slots, n in expected.items() if n >= 5]
+    seen = [drawn[slots] for slots in likely] + [N - sum(drawn[slots] for slots in likely)]
+    law = [expected[slots] for slots in likely] + [N - sum(expected[slots] for slots in likely)]
+    if min(law) > 5:
+        assert stats.chisquare(seen, law).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("prior", [PitmanYor(1.0, 0.999), DirichletProcess(1e12), PitmanYor(1e6, 0.9)], ids=repr)
+def test_the_walk_along_the_sticks_ends_with_the_slots(monkeypatch, prior):
+    draws, multinomial = [], torch.multinomial
+    monkeypatch.setattr(torch, "multinomial", lambda *arguments: draws.append(1) or multinomial(*arguments))
+    slots = prior.sample_order(torch.tensor([5, 1, 1] + [0] * 40 + [2] * 10))
+    assert int(slots.max()) <= 53
+    assert len(draws) <= 13  # one for each block

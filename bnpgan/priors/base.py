@@ -4,6 +4,7 @@
 order) -> :class:`Masses` (unnormalised weights of infinitely many clusters). ``docs/add-a-prior.md`` writes one.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import fields, replace
 from functools import cached_property
@@ -201,7 +202,7 @@ class OrderedWeights(Partitions):
 
     @abstractmethod
     def sample_order(self, counts: Tensor) -> Tensor:
-        """A new slot for each slot, ``(C,)``, drawn from their law given the partition; some may lie beyond ``C``."""
+        """New slots ``(C,)`` of the slots, drawn from their law given the partition; ``C`` for any that lie beyond."""
 
     @abstractmethod
     def log_order(self, counts: Tensor) -> Tensor:
@@ -240,8 +241,12 @@ class Masses(OrderedWeights):
         """A draw ``(C,)`` of the log-masses of the clusters with points; -inf where a slot is empty."""
 
     @abstractmethod
-    def sample_new_masses(self, counts: Tensor, log_least: Tensor) -> Tensor:
-        """A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``."""
+    def sample_new_masses(self, counts: Tensor, log_least: Tensor, most: float = math.inf) -> Tensor | None:
+        """A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``.
+
+        ``None`` where about more than ``most`` are to be expected, by a rule that knows all masses together and
+        ``log_least``, and not which of the masses have points.
+        """
 
 
 def _placed(values: Tensor, device: torch.device) -> Tensor:

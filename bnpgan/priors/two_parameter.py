@@ -1,5 +1,6 @@
 """The Dirichlet and Pitman-Yor processes."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +53,12 @@ class TwoParameter(Masses):
         _, d = self.values(counts.device)
         return log_gamma_sample(counts.clamp(min=1) - d).masked_fill(counts == 0, -torch.inf)
 
-    def sample_new_masses(self, counts: Tensor, log_least: Tensor) -> Tensor:
-        """A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``."""
+    def sample_new_masses(self, counts: Tensor, log_least: Tensor, most: float = math.inf) -> Tensor | None:
+        r"""A draw ``(J,)`` of those log-masses of clusters without points that exceed ``log_least`` ``()``.
+
+        ``None`` where their number, given :math:`\tau`, has a mean above ``most``: they would take too much memory. The
+        mean is bounded by that of the intensity without its factor :math:`e^{-s}` for masses up to 1.
+        """
         alpha, d = self.values(counts.device)
         time = alpha + d * (counts > 0).sum()
         if float(self._members[0].discount) > 0:
@@ -62,6 +67,9 @@ class TwoParameter(Masses):
         # By thinning. Masses s up to 1: candidates uniform in log s are accepted with probability (s / least)^-d e^-s.
         # Beyond 1: candidates of intensity e^-s are accepted with probability s^(-1 - d).
         low, high = log_least.clamp(max=0), log_least.clamp(min=0).exp()
+        small = (-d * low).expm1() / d if float(d) > 0 else -low
+        if not float(rate * (small + (-high).exp())) <= most:
+            return None
         numbers = torch.poisson(torch.cat([rate * -low * (-d * low).exp(), rate * (-high).exp()])).tolist()
         of_small, of_large = (torch.rand(int(n), dtype=d.dtype, device=d.device) for n in numbers)
         small, large = low * of_small, high - of_large.log()
@@ -74,17 +82,25 @@ class TwoParameter(Masses):
 
         .. math:: p(b) \propto n_b - d, \qquad p(none) \propto \alpha + k d + (r - 1) d
 
+        With no discount: a block by its size, and none by :math:`\alpha`. Sticks beyond the slots are not told apart:
+        blocks that have none of the first ``C`` all have slot ``C``. Where the discount is near one the walk to the
+        stick of the last block has no mean length.
         """
         alpha, d = (float(value) for value in self._members[0])
-        slots, left = torch.zeros_like(counts), counts.nonzero().flatten().tolist()
-        weights = (counts - d).tolist()
-        k = 0
-        while left:
-            k += 1
-            w = torch.tensor([*(weights[b] for b in left), alpha + d * (k + len(left) - 1)], dtype=torch.float64)
-            b = int(torch.multinomial(w, 1))
-            if b < len(left):
-                slots[left.pop(b)] = k - 1
+        C, left = len(counts), counts.nonzero().flatten()
+        slots, k = torch.zeros_like(counts), 0
+        while len(left):
+            # All sticks in a row that take none at once: as long as the chance of that exceeds a number in (0, 1).
+            weights = counts[left] - d
+            none = alpha + d * (torch.arange(k, C, dtype=torch.float64, device=counts.device) + len(left))
+            chance = (none / (none + weights.sum())).log().cumsum(0)
+            k += int((chance > torch.rand((), dtype=torch.float64, device=counts.device).log()).sum())
+            if k >= C:
+                slots[left] = C
+                break
+            b = int(torch.multinomial(weights, 1))
+            slots[left[b]], k = k, k + 1
+            left = torch.cat([left[:b], left[b + 1 :]])
         return slots
 
     def log_order(self, counts: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from bnpgan import ranks
 from bnpgan.components.base import Component, Conjugate, Drawable, ExponentialFamily, Stats
 from bnpgan.diagnostics import Chains, check_run
-from bnpgan.memory import remembered
+from bnpgan.memory import remembered, unchanged
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.priors import Masses, OrderedWeights, Partitions, Prior
 from bnpgan.randomness import forked
@@ -115,6 +115,7 @@ class Sampler(Clusterer):
         return Partition(labels, (stats.n / ranks.number(x)).log(), self.component.posterior_mean(stats))
 
     @final
+    @unchanged()
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Take ``sweeps`` steps from ``labels`` (``init`` where there are none) and partition by the last labels.
 
@@ -140,6 +141,7 @@ class Sampler(Clusterer):
         return drawn
 
     @final
+    @unchanged()
     def chain(
         self,
         x: Tensor,

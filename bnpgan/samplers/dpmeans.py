@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from bnpgan.engine.quadratic import squared_distances
+from bnpgan.engine.nearest import nearest
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 
@@ -21,8 +21,9 @@ class DPMeans(Clusterer):
         \mu_k = \frac{1}{n_k} \sum_{z_i = k} x_i
 
     Points in order go to the nearest centroid, or to a new one where they are if its squared distance exceeds
-    :math:`\lambda` and a slot is empty; then centroids are means again. Neither step raises the objective. It starts
-    from the labels given, else from one cluster in slot 0, and depends on these, the points and their order only.
+    :math:`\lambda`, by more than rounding, and a slot is empty; then centroids are means again. Neither step raises the
+    objective. It starts from the labels given, else from one cluster in slot 0, and depends on these, the points and
+    their order only.
 
     Args:
         capacity: the number of slots.
@@ -62,24 +63,27 @@ class DPMeans(Clusterer):
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)``, from the means of ``labels`` ``(N,)`` where they are given."""
-        x = check_points(x).detach()
+        given = check_points(x).detach()
+        x = given.double()
         if labels is None:
             labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         labels = check_labels(labels, self.capacity, len(x), x.device)
         penalty = farthest_first(x, self.clusters) if self.penalty is None else self.penalty
+        # A distance that is the penalty up to rounding does not exceed it: the penalty is often one of the distances.
+        penalty *= 1 + torch.finfo(given.dtype).eps ** 0.5
         for _ in tqdm(range(self.iterations), desc="DPMeans", delay=5, leave=False, disable=None, unit="pass"):
             moved = self._pass(x, labels, penalty)
             if torch.equal(moved, labels):
                 break
             labels = moved
-        return Partition.from_labels(x, labels, self.capacity)
+        return Partition.from_labels(given, labels, self.capacity)
 
     def _pass(self, x: Tensor, labels: Tensor, penalty: float) -> Tensor:
         counts = torch.bincount(labels, minlength=self.capacity)
         used, empty = (counts > 0).nonzero().flatten(), (counts == 0).nonzero().flatten()
         means = (x.new_zeros(self.capacity, x.shape[1]).index_add_(0, labels, x) / counts[:, None])[used]
-        nearest = squared_distances(x, means).argmin(1)
-        labels, distance = used[nearest], ((x - means[nearest]) ** 2).sum(1)
+        own = nearest(x, means)
+        labels, distance = used[own], ((x - means[own]) ** 2).sum(1)
         # Only points beyond the penalty are taken one by one: a cluster opened there is open to later points.
         start = 0
         for k in empty:
@@ -98,7 +102,9 @@ def farthest_first(x: Tensor, clusters: int) -> float:
     r"""The squared distance at which the last of so many points of ``x`` ``(N, D)`` is far from all before it.
 
     A set starts as the mean of the points and takes the point farthest from it, ``clusters`` times; the last of these
-    distances :math:`\max_i \min_{t \in T} \| x_i - t \|^2` is what a new cluster should cost.
+    distances :math:`\max_i \min_{t \in T} \| x_i - t \|^2` is what a new cluster should cost. Where there are just as
+    many distinct points, and the mean is one of them, that would be 0: it is then half of the last distance in a set
+    without the mean, which makes each of them a cluster.
 
     Raises:
         ValueError: if there are too few distinct points.
@@ -111,9 +117,14 @@ def farthest_first(x: Tensor, clusters: int) -> float:
         Kulis and Jordan, "Revisiting k-means: new algorithms via Bayesian nonparametrics", 2012.
     """
     distance = ((x - x.mean(0)) ** 2).sum(1)
+    among = torch.full_like(distance, torch.inf)  # the points taken, without the mean
     for _ in range(clusters - 1):
-        distance = torch.minimum(distance, ((x - x[distance.argmax()]) ** 2).sum(1))
+        apart = ((x - x[distance.argmax()]) ** 2).sum(1)
+        distance, among = torch.minimum(distance, apart), torch.minimum(among, apart)
+    rounding = x.shape[1] * (8 * torch.finfo(x.dtype).eps * float(x.abs().max())) ** 2  # what it makes of 0
     penalty = float(distance.max())
-    if not penalty > 0:
+    if penalty <= rounding and clusters > 1:
+        penalty = float(among.max()) / 2
+    if penalty <= rounding:
         raise ValueError(f"x holds fewer than clusters={clusters} distinct points: lower clusters or pass penalty")
     return penalty

@@ -1,6 +1,7 @@
 """Slice sampling of Dirichlet and Pitman-Yor mixtures, with no truncation (Walker 2007)."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import cast
 
@@ -20,7 +21,8 @@ from bnpgan.waits import put_off, read
 
 __all__ = ["SliceSampler"]
 
-LOG_LEAST = math.log(1e-6)  # a sweep with a lower slice is refused: it would have to compute too many clusters
+LOG_LEAST = math.log(1e-6)  # the lowest slice that a sweep goes on with
+NUMBERS = 2**21  # in the matrices of all new clusters of a sweep, 16 MiB: there are some copies of these
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +38,10 @@ class SliceSampler(Sampler):
 
     Clusters that keep a point keep their slot, new ones take an empty slot at random. A sweep that ends with more
     clusters than slots keeps the old labels, which makes their law :math:`EPPF(z) (C - K)! / C!`, the prior's own given
-    :math:`K \le C`. So does a sweep with a slice below 1e-6, which would have to compute too many clusters. A cluster
-    of one point brings one about :math:`10^{-6 (1 - d)}` of the time: never under a Dirichlet process, in 1 sweep of
-    400 for a discount of .5, in 1 of 3 for .9, where ``CRPGibbs`` is better.
+    :math:`K \le C`. So does a sweep that would have to look at too many clusters: one with a slice below 1e-6, or with
+    more than 2,000,000 / :math:`(D + 1)^2` new clusters to be expected above the lowest. A cluster of one point brings
+    such a slice about :math:`10^{-6 (1 - d)}` of the time: never under a Dirichlet process, in 1 sweep of 400 for a
+    discount of .5, in 1 of 3 for .9, where ``CRPGibbs`` is better.
 
     Args:
         prior: a ``DirichletProcess`` or a ``PitmanYor``.
@@ -50,6 +53,9 @@ class SliceSampler(Sampler):
     Raises:
         ValueError: if ``prior`` has finitely many clusters, ``capacity`` is below 1 or ``sweeps`` below 0; from
             methods, if points or labels are not valid.
+
+    Warns:
+        UserWarning: if the concentration is so large that sweeps leave labels as they are.
 
     Example:
         >>> from bnpgan.components import NormalInverseWishart
@@ -81,9 +87,10 @@ class SliceSampler(Sampler):
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Draw masses, slices and parameters given the labels, then all labels ``(N,)`` given those."""
         # y = (hyper-parameters, masses, parameters, slices) is drawn from p(y | z), then z' from p(z' | y): a chain on
-        # z that is reversible for p(z). If moves to more clusters than slots are refused it is reversible for
-        # p(z | K <= C), and remains so if all moves by way of certain y are refused. A lowest slice below the bound is
-        # a property of y alone: whatever z is, the total of the masses is Gamma(alpha + N), independent of the weights.
+        # z that is reversible for p(z). With moves to more clusters than slots refused it is so for p(z | K <= C); with
+        # all moves by way of certain y refused, for the same law. The lowest slice is a function of such a y, for
+        # whatever z is the total of the masses is Gamma(alpha + N), independent of the weights; so is the number of
+        # masses that is expected above it, given the time of their process, another part of y.
         x, labels = check_state(x, labels, self.capacity)
         C, device, (drawn, stats) = self.capacity, x.device, self.draw(x, labels)
         prior, counts = cast(Masses, drawn), ranks.counts(labels, C)
@@ -92,7 +99,12 @@ class SliceSampler(Sampler):
         least, *sizes = read(slices.min(), counts)
         if least < LOG_LEAST:
             return labels
-        new = prior.sample_new_masses(torch.tensor(sizes).long(), torch.tensor(least, dtype=torch.float64)).to(device)
+        most = NUMBERS / (x.shape[1] + 1) ** 2
+        new = prior.sample_new_masses(torch.tensor(sizes).long(), torch.tensor(least, dtype=torch.float64), most)
+        if new is None:
+            self._warn(prior, most)
+            return labels
+        new = new.to(device)
         components = self.component.posterior_sample(stats)
         components = components.joined(self.component.posterior_sample(self.component.empty(stats, len(new))))
         chosen = _choose(x, slices, torch.cat([masses, new]), components)
@@ -101,6 +113,16 @@ class SliceSampler(Sampler):
         empty = (torch.rand(C, device=device) + used[:C]).argsort()  # empty slots in random order, then the others
         slots = torch.cat([torch.arange(C, device=device), empty[(used[C:].cumsum(0) - 1).clamp(0, C - 1)]])
         return in_slots(torch.where(used.sum() > C, labels, slots[chosen]), C)
+
+    def _warn(self, prior: Masses, most: float) -> None:
+        # Where masses above 1 / e are too many already, for hardly a slice is higher.
+        nobody = torch.zeros(1, dtype=torch.int64)
+        if prior.sample_new_masses(nobody, torch.tensor(-1.0, dtype=torch.float64), most) is None:
+            warnings.warn(
+                f"{prior} expects more than {most:,.0f} clusters above any slice, so that sweeps of SliceSampler leave "
+                "labels as they are: lower the concentration, or use CRPGibbs or StickBreaking",
+                stacklevel=3,
+            )
 
     def log_prior(self, labels: Tensor) -> Tensor:
         r""":math:`\log EPPF(z) + \log (C - K)! / C!`, ``()``."""

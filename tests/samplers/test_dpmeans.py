@@ -123,3 +123,26 @@ def test_fewer_distinct_points_than_clusters_set_no_penalty(points):
 def test_bad_numbers_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         DPMeans(**{name: value})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("D", [1, 2, 6])
+def test_neither_unit_nor_place_nor_sign_decides_whether_the_point_of_the_penalty_is_a_cluster(dtype, D):
+    """The penalty is the distance of one of the points from another: it is met, and not exceeded, by just that."""
+    for _ in range(15):
+        x = (4 * torch.randn(5, D)[torch.arange(100) % 5] + torch.randn(100, D)).to(dtype)
+        variants = (x, 7 * x, x / 3, -x, x + 3, 1e-5 * x, 100 - x)
+        assert len({int(DPMeans(clusters=5).fit(v).active.sum()) for v in variants}) == 1
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.0, 1.0, 2.0], [-0.3, 0.0, 0.3], [1e9 + 1, 1e9 + 2, 1e9 + 3], [0.1, 0.2, 0.3], [-5.0, -1.0, 0.0, 1.0, 5.0]],
+)
+@pytest.mark.parametrize("copies", [1, 7])
+def test_the_mean_is_no_point_of_its_own(values, copies):
+    x = torch.tensor(values, dtype=torch.float64)[:, None].repeat(copies, 1)
+    counts = DPMeans(clusters=len(values)).fit(x).counts
+    assert counts[counts > 0].tolist() == [copies] * len(values)
+    with pytest.raises(ValueError, match=rf"^x holds fewer than clusters={len(values) + 1} distinct points"):
+        DPMeans(clusters=len(values) + 1).fit(x)

@@ -4,6 +4,7 @@ Levels and points are those of ``test_exact.py``, four of them.
 """
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -198,3 +199,38 @@ def test_too_low_a_slice_keeps_the_labels(monkeypatch):
 def test_a_prior_of_finitely_many_clusters_is_refused(prior):
     with pytest.raises(ValueError, match=r"^prior must have infinitely many clusters"):
         SliceSampler(prior, NormalInverseWishart())
+
+
+# Work without end.
+
+
+@each_prior
+def test_masses_are_drawn_unless_they_are_more_than_asked_for(prior):
+    least = torch.tensor(-6.0, dtype=torch.float64)
+    a, d = prior.concentration + 2 * prior.discount, prior.discount
+    mean = a * ((math.exp(6 * d) - 1) / d if d else 6) / math.gamma(1 - d)
+    assert prior.sample_new_masses(COUNTS, least, 100 * mean) is not None
+    assert prior.sample_new_masses(COUNTS, least, mean / 100) is None
+
+
+@pytest.mark.parametrize("prior", [DirichletProcess(3e4), PitmanYor(30.0, 0.8)], ids=repr)
+def test_a_sweep_holds_no_more_clusters_than_told(monkeypatch, prior):
+    """Their matrices, of (D + 1)^2 numbers, are what takes memory."""
+    wide, empty = [], NormalInverseWishart.empty
+    monkeypatch.setattr(NormalInverseWishart, "empty", lambda s, stats, n: wide.append(n) or empty(s, stats, n))
+    monkeypatch.setattr("bnpgan.samplers.slice.NUMBERS", 2_000 * 16)
+    x = torch.randn(12, 3, dtype=torch.float64)
+    sampler = SliceSampler(prior, NormalInverseWishart(), capacity=30)
+    labels = torch.arange(12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(30):
+            labels = sampler.step(x, labels)
+    assert max(wide, default=0) < 1.3 * 2_000
+
+
+def test_a_concentration_at_which_no_sweep_moves_is_told():
+    sampler = SliceSampler(DirichletProcess(1e9), NormalInverseWishart(), capacity=30)
+    x = torch.randn(12, 3, dtype=torch.float64)
+    with pytest.warns(UserWarning, match=r"more than 131,072 clusters above any slice.* or use CRPGibbs"):
+        assert torch.equal(sampler.step(x, torch.arange(12) % 2), torch.arange(12) % 2)
