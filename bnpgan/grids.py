@@ -7,6 +7,7 @@ is drawn exactly, whatever the prior or the family of components.
 from collections import namedtuple
 from dataclasses import dataclass
 from functools import cache
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -151,8 +152,11 @@ def learned(part: object) -> tuple[str, ...]:
 
 def check_positive(name: str, value: "float | Grid") -> None:
     """Raise a ``ValueError`` unless a hyper-parameter, or each value of its grid, is positive and finite."""
-    values = as_grid(value).values if isinstance(value, Grid) or 0 < value < float("inf") else None
-    if values is None or not (values > 0).all():
+    if isinstance(value, Grid):
+        good = bool((value.values > 0).all())
+    else:
+        good = isinstance(value, Real) and 0 < value < float("inf")
+    if not good:
         raise ValueError(f"{name} must be positive and finite, got {value}: pass a number such as 1.0, or a Grid")
 
 

@@ -13,9 +13,10 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from bnpgan.features import Features, embed
 from bnpgan.metrics import effective_clusters, large_clusters
 from bnpgan.mixture import MixtureGAN
-from bnpgan.partition import Partition, Projection
+from bnpgan.partition import Partition
 from bnpgan.randomness import own_randomness
 from bnpgan.run import Run
+from bnpgan.samplers.base import reduced
 from bnpgan.state import State
 
 __all__ = ["TRAIN", "Training", "own_randomness"]
@@ -118,7 +119,7 @@ class Training(State):
         with own_randomness(y, self.seed, SUBSET):  # the same images each time, for their labels go on as one chain
             some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
         with own_randomness(y, self.seed, CLUSTER, self.step + 1):
-            x, projection = _reduce(y, clusterer.max_dim)
+            x, projection = reduced(y, clusterer)
             partition = replace(clusterer.fit(x[some], None if labels is None else labels[some]), projection=projection)
         if len(some) < len(x):
             everywhere = partition.predict(y)
@@ -172,17 +173,10 @@ class Training(State):
             partition = self.cluster(features)
         else:
             y = embed(features, self.gan, self.images)
-            x, projection = _reduce(y, self.gan.clusterer.max_dim)
+            x, projection = reduced(y, self.gan.clusterer)
             partition = self.gan.clusterer.partition(x, self.partition.labels)
             partition = replace(partition, memory=self.partition.memory, projection=projection)
         return self.run(config, replace(self.gan, features=features), partition)
-
-
-def _reduce(y: Tensor, max_dim: int | None) -> tuple[Tensor, Projection | None]:
-    if max_dim is None or y.shape[1] <= max_dim:
-        return y, None
-    projection = Projection.fit(y, max_dim)
-    return projection(y), projection
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

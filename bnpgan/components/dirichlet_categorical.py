@@ -12,6 +12,8 @@ from bnpgan.components.base import ExponentialFamily, SummedStats
 from bnpgan.components.categoricals import Categoricals, one_hot, positions
 from bnpgan.grids import Grid, check_positive
 
+MOST_CATEGORIES = 10**5  # of which nobody was told: more are numbers of another kind, and take memory for each slot
+
 
 @dataclass(eq=False)
 class DirichletCategoricalStats(SummedStats):
@@ -63,7 +65,11 @@ class DirichletCategorical(ExponentialFamily):
 
     def hyper(self, x: Tensor) -> dict[str, Any]:
         """The hyper-parameters by name, ``categories`` set from the points ``(N, D)`` where ``None``."""
-        V = int(ranks.all_max(x.max())) + 1 if self.categories is None else self.categories
+        V = self.categories
+        if V is None:
+            V = int(ranks.all_max(x.max())) + 1
+            if V > MOST_CATEGORIES:
+                raise ValueError(f"x holds values up to {V - 1:,}: renumber them from 0, or pass categories")
         return {"concentration": self.concentration, "categories": V}
 
     def phi(self, x: Tensor, hyper: Any) -> Tensor:

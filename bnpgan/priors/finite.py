@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Geometric
 
+from bnpgan.engine.chunks import rows_at_once
 from bnpgan.grids import Grid, check_positive, drawn
 from bnpgan.priors.base import OrderedWeights, log_gamma_sample
 
@@ -155,11 +156,13 @@ class MixtureOfFiniteMixtures(Exchangeable):
         gamma = hyper.concentration
         used = torch.cat([used, used[-1:] + 1])  # consecutive, so that log V at each is needed once
         log_p = self._log_p(capacity, used.device)
-        log_v = gamma.new_empty(len(gamma), len(totals), len(used))
+        log_v = gamma.new_zeros(len(gamma), len(totals), len(used))
         near = (totals - totals.amin()).div(NEAR, rounding_mode="floor")
         for group in near.unique():
             rows = near == group
-            log_v[:, rows] = self._log_v_near(totals[rows] + 1, used, gamma, log_p)
+            parts = used[used <= totals[rows].amax() + 1].split(rows_at_once(len(gamma) * len(log_p), log_p))
+            found = [self._log_v_near(totals[rows] + 1, part, gamma, log_p) for part in parts]  # no more are in use
+            log_v[:, rows, : sum(map(len, parts))] = torch.cat(found, -1)
         return (sizes + gamma).log(), gamma[:, :, None].log() + log_v[..., 1:] - log_v[..., :-1]
 
     def _log_v_near(self, totals: Tensor, used: Tensor, gamma: Tensor, log_p: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import torch
@@ -192,8 +193,11 @@ class PitmanYor(TwoParameter):
 
     def __post_init__(self) -> None:
         check_positive("concentration", self.concentration)
-        values = self.discount.values if isinstance(self.discount, Grid) else torch.tensor([self.discount])
-        if not ((values >= 0) & (values < 1)).all():
+        if isinstance(self.discount, Grid):
+            good = bool(((self.discount.values >= 0) & (self.discount.values < 1)).all())
+        else:
+            good = isinstance(self.discount, Real) and 0 <= self.discount < 1
+        if not good:
             raise ValueError(f"discount must lie in [0, 1), got {self.discount}: pass 0 for a Dirichlet process")
 
 

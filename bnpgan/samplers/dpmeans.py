@@ -116,15 +116,15 @@ def farthest_first(x: Tensor, clusters: int) -> float:
     References:
         Kulis and Jordan, "Revisiting k-means: new algorithms via Bayesian nonparametrics", 2012.
     """
+    rounding = x.shape[1] * (8 * torch.finfo(x.dtype).eps * float(x.abs().max())) ** 2  # what it makes of 0
     distance = ((x - x.mean(0)) ** 2).sum(1)
-    among = torch.full_like(distance, torch.inf)  # the points taken, without the mean
+    among, share = torch.full_like(distance, torch.inf), 1.0  # distances from the points taken, without the mean
     for _ in range(clusters - 1):
         apart = ((x - x[distance.argmax()]) ** 2).sum(1)
         distance, among = torch.minimum(distance, apart), torch.minimum(among, apart)
-    rounding = x.shape[1] * (8 * torch.finfo(x.dtype).eps * float(x.abs().max())) ** 2  # what it makes of 0
-    penalty = float(distance.max())
-    if penalty <= rounding and clusters > 1:
-        penalty = float(among.max()) / 2
+        if share == 1.0 and float(distance.max()) <= rounding:
+            distance, share = among, 0.5
+    penalty = share * float(distance.max())
     if penalty <= rounding:
         raise ValueError(f"x holds fewer than clusters={clusters} distinct points: lower clusters or pass penalty")
     return penalty

@@ -1,6 +1,7 @@
 """Numbers as they come: what holds them, in which precision, how far apart, how many."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from bnpgan.components import Centroids, NormalInverseWishart
+from bnpgan import recipes
+from bnpgan.components import Centroids, DirichletCategorical, NormalInverseWishart
 from bnpgan.engine.nearest import nearest
+from bnpgan.features import Identity
 from bnpgan.partition import Partition, Projection
-from bnpgan.priors import DirichletProcess
-from bnpgan.samplers import DPMeans, FixedLabels, KMeans, OnlineKMeans, StickBreaking
+from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures, PitmanYor
+from bnpgan.samplers import (
+    CRPGibbs,
+    DPMeans,
+    FixedLabels,
+    KMeans,
+    OnlineKMeans,
+    RandomLabels,
+    SplitMerge,
+    StickBreaking,
+)
+from bnpgan.samplers.base import reduced
 from bnpgan.samplers.points import Points
+from bnpgan.training import train
 
 HALF = [torch.float16, torch.bfloat16]
 
@@ -269,3 +283,94 @@ def test_so_many_slots_are_drawn(n):
 def test_axes_of_what_is_not_finite_are_refused():
     with pytest.raises(ValueError, match=r"^x must be finite"):
         Projection.fit(torch.full((5, 3), torch.nan), 2)
+
+
+# Small and wide.
+
+
+@pytest.mark.parametrize(
+    ("N", "D", "max_dim", "left"),
+    [
+        (100, 8, 32, 8),  # carried
+        (1000, 64, 32, 32),  # reduced as asked, without a word
+        (100, 20, 32, 10),
+        (100, 64, 32, 10),
+        (7, 64, 32, 2),
+        (7, 64, 1, 1),
+        (7, 2, 32, 2),
+        (40, 64, None, 64),
+    ],
+)
+def test_columns_are_no_more_than_the_points_carry(recwarn, N, D, max_dim, left):
+    sampler = StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), max_dim=max_dim)
+    x = torch.randn(N, D)
+    y, projection = reduced(x, sampler)
+    assert y.shape == (N, left)
+    assert (projection is None) == (left == D)
+    assert projection is None or torch.equal(projection(x), y)
+    told = [str(w.message) for w in recwarn if "do not carry covariances" in str(w.message)]
+    limited = max_dim is not None and left < min(max_dim, D)
+    assert len(told) == limited
+    if limited:
+        assert f"{N} points" in told[0] and f"{D} columns are reduced to {left} by PCA" in told[0]
+
+
+def test_training_on_few_wide_images_reduces_them_as_far():
+    gan = recipes.sc_gan(dim=30, capacity=3)
+    sampler = StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=3, sweeps=2)
+    gan = replace(gan, clusterer=sampler, features=Identity())
+    with pytest.warns(UserWarning, match="50 points do not carry .* 30 columns are reduced to 5"):
+        run = train(gan, torch.randn(50, 30), steps=2, progress=False)
+    assert run.partition.components.mean.shape == (3, 5)
+    assert run.predict(torch.randn(4, 30)).shape == (4,)
+
+
+# Slots.
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda C: StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=C),
+        lambda C: SplitMerge(CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(), capacity=C)),
+        KMeans,
+        DPMeans,
+        RandomLabels,
+        lambda C: FixedLabels(torch.arange(30), capacity=C),
+    ],
+)
+@pytest.mark.parametrize("C", [20_000, 500_000, 10**9, 10**15])
+def test_slots_beyond_all_use_are_refused_before_memory_is_asked_for(make, C):
+    with pytest.raises(ValueError, match="capacity"):
+        make(C).fit(torch.randn(30, 2))
+
+
+def test_spare_slots_under_a_prior_of_finitely_many_clusters_take_no_memory():
+    old, new = MixtureOfFiniteMixtures(1.0).log_urn(torch.arange(1, 9), torch.arange(9), capacity=3_000)
+    few_old, few = MixtureOfFiniteMixtures(1.0).log_urn(torch.arange(1, 9), torch.arange(9), capacity=9)
+    assert new.shape == (9, 3_001)
+    torch.testing.assert_close(old, few_old)
+    ratio = (new - few[:, :1])[:, :9] - (few - few[:, :1])[:, :9]  # the law of M is cut off elsewhere
+    assert all(ratio[t, : t + 1].abs().max() < 1e-6 for t in range(9))
+
+
+def test_a_discount_just_below_one_is_below_one():
+    assert PitmanYor(1.0, 1 - 1e-9).discount == 1 - 1e-9
+    with pytest.raises(ValueError, match="discount must lie in"):
+        PitmanYor(1.0, 1.0)
+
+
+@pytest.mark.parametrize("wrong", ["1", None, torch.ones(2), [1.0], 0.0, math.inf, math.nan])
+def test_what_is_no_positive_number_is_refused(wrong):
+    with pytest.raises(ValueError, match="concentration must be positive"):
+        DirichletProcess(wrong)
+    with pytest.raises(ValueError, match="kappa must be positive"):
+        NormalInverseWishart(kappa=wrong)
+    with pytest.raises(ValueError, match="discount must lie in"):
+        PitmanYor(1.0, -0.1 if isinstance(wrong, float) else wrong)
+
+
+def test_values_that_are_no_categories_are_refused():
+    sampler = StickBreaking(DirichletProcess(1.0), DirichletCategorical(), capacity=3, sweeps=1)
+    with pytest.raises(ValueError, match="x holds values up to 5,000,000,000"):
+        sampler.fit(torch.tensor([[0.0], [5e9]], dtype=torch.float64))
