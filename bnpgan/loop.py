@@ -13,10 +13,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from bnpgan.features import Features, embed
 from bnpgan.metrics import effective_clusters, large_clusters
 from bnpgan.mixture import MixtureGAN
-from bnpgan.partition import Partition
+from bnpgan.partition import Partition, reduced
 from bnpgan.randomness import own_randomness
 from bnpgan.run import Run
-from bnpgan.samplers.base import reduced
 from bnpgan.state import State
 
 __all__ = ["TRAIN", "Training", "own_randomness"]
@@ -119,7 +118,7 @@ class Training(State):
         with own_randomness(y, self.seed, SUBSET):  # the same images each time, for their labels go on as one chain
             some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
         with own_randomness(y, self.seed, CLUSTER, self.step + 1):
-            x, projection = reduced(y, clusterer)
+            x, projection = reduced(y, clusterer.max_dim)
             partition = replace(clusterer.fit(x[some], None if labels is None else labels[some]), projection=projection)
         if len(some) < len(x):
             everywhere = partition.predict(y)
@@ -173,7 +172,7 @@ class Training(State):
             partition = self.cluster(features)
         else:
             y = embed(features, self.gan, self.images)
-            x, projection = reduced(y, self.gan.clusterer)
+            x, projection = reduced(y, self.gan.clusterer.max_dim)
             partition = self.gan.clusterer.partition(x, self.partition.labels)
             partition = replace(partition, memory=self.partition.memory, projection=projection)
         return self.run(config, replace(self.gan, features=features), partition)

@@ -1,6 +1,7 @@
 """The partition: what every clusterer returns and every GAN consumes."""
 
 import math
+import warnings
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
@@ -19,6 +20,9 @@ __all__ = ["Partition", "Projection"]
 
 MOST_SLOTS = 10**6  # more are a mistake: each slot has a mean, a covariance, an embedding
 SPARE_SLOTS = 10**4  # and so are more than this beyond the points, which are the most that can be in use
+
+POINTS_FOR_A_COLUMN = 10  # of fewer a covariance that is their own, and not its prior's, cannot be told
+LEAST_COLUMNS = 2  # however few the points: in one column clusters lie over one another
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +206,32 @@ class Partition:
                 f"x has {x.shape[1]} columns and the partition was made with {wide}: pass the same features"
             )
         return x if self.projection is None else self.projection(x)
+
+
+def reduced(x: Tensor, max_dim: int | None) -> tuple[Tensor, Projection | None]:
+    """The points ``(N, D)`` in as many principal axes as ``max_dim`` and the points allow; ``None`` if that is all.
+
+    A covariance of D columns is D (D + 1) / 2 numbers for each cluster. So a clusterer that has a ``max_dim`` is given
+    at most one column for every ten points, and no fewer than two.
+
+    Warns:
+        UserWarning: where the points, and not ``max_dim``, are what allows no more columns.
+    """
+    if max_dim is None:
+        return x, None
+    N, D = x.shape
+    carried = max(LEAST_COLUMNS, N // POINTS_FOR_A_COLUMN)
+    d = min(D, max_dim, carried)
+    if d == D:
+        return x, None
+    if carried < min(max_dim, D):
+        warnings.warn(
+            f"{N:,} points do not carry covariances of {min(max_dim, D)} columns: {D} are reduced to {d} by PCA, "
+            f"one for every {POINTS_FOR_A_COLUMN} points; pass more points, or features of fewer columns",
+            stacklevel=3,
+        )
+    projection = Projection.fit(x, d)
+    return projection(x), projection
 
 
 def check_capacity(capacity: int) -> None:

@@ -17,14 +17,11 @@ from bnpgan import ranks
 from bnpgan.components.base import Component, Conjugate, Drawable, ExponentialFamily, Stats
 from bnpgan.diagnostics import Chains, check_run
 from bnpgan.memory import remembered, unchanged
-from bnpgan.partition import Partition, Projection, check_capacity, check_labels, check_points, check_room
+from bnpgan.partition import Partition, check_capacity, check_labels, check_points, check_room
 from bnpgan.priors import Masses, OrderedWeights, Partitions, Prior
 from bnpgan.randomness import forked
 
 __all__ = ["Clusterer", "Sampler"]
-
-POINTS_FOR_A_COLUMN = 10  # of fewer a covariance that is their own, and not its prior's, cannot be told
-LEAST_COLUMNS = 2  # however few the points: in one column clusters lie over one another
 
 
 class Clusterer(ABC):
@@ -33,7 +30,7 @@ class Clusterer(ABC):
     Attributes:
         capacity: the number of slots.
         max_dim: features wider than this are reduced by PCA before they come here; ``None``: never. Of fewer than ten
-            points for each column they are reduced further: see :func:`reduced`.
+            points for each column they are reduced further: see :func:`~bnpgan.partition.reduced`.
         max_points: the training loop clusters a fixed random subset of at most so many images and predicts the rest;
             ``None``: all.
         by_sums: whether it sees the points of all ranks where it is run :class:`~bnpgan.samplers.Sharded`.
@@ -200,32 +197,6 @@ class Sampler(Clusterer):
                             rows.append(row | self.hyperparameters(x, z))
         trace = {name: torch.from_numpy(np.array([row[name] for row in rows])).view(len(seeds), n) for name in rows[0]}
         return Chains(draws, trace, tuple(seeds), time.perf_counter() - began)
-
-
-def reduced(x: Tensor, clusterer: Clusterer) -> tuple[Tensor, Projection | None]:
-    """The points ``(N, D)`` in as many principal axes as the clusterer and the points allow; ``None`` if that is all.
-
-    A covariance of D columns is D (D + 1) / 2 numbers for each cluster. So a clusterer that has a ``max_dim`` is given
-    at most one column for every ten points, and no fewer than two.
-
-    Warns:
-        UserWarning: where the points, and not ``max_dim``, are what allows no more columns.
-    """
-    (N, D), most = x.shape, clusterer.max_dim
-    if most is None:
-        return x, None
-    carried = max(LEAST_COLUMNS, N // POINTS_FOR_A_COLUMN)
-    d = min(D, most, carried)
-    if d == D:
-        return x, None
-    if carried < min(most, D):
-        warnings.warn(
-            f"{N:,} points do not carry covariances of {min(most, D)} columns: {D} columns are reduced to {d} by PCA, "
-            f"one for every {POINTS_FOR_A_COLUMN} points; pass more points, or features of fewer columns",
-            stacklevel=3,
-        )
-    projection = Projection.fit(x, d)
-    return projection(x), projection
 
 
 def check_state(x: Tensor, labels: Tensor, capacity: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from bnpgan import recipes
 from bnpgan.components import Centroids, DirichletCategorical, NormalInverseWishart
 from bnpgan.engine.nearest import nearest
 from bnpgan.features import Identity
-from bnpgan.partition import Partition, Projection
+from bnpgan.partition import Partition, Projection, reduced
 from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures, PitmanYor
 from bnpgan.samplers import (
     CRPGibbs,
@@ -25,7 +25,6 @@ from bnpgan.samplers import (
     SplitMerge,
     StickBreaking,
 )
-from bnpgan.samplers.base import reduced
 from bnpgan.samplers.points import Points
 from bnpgan.training import train
 
@@ -302,9 +301,8 @@ def test_axes_of_what_is_not_finite_are_refused():
     ],
 )
 def test_columns_are_no_more_than_the_points_carry(recwarn, N, D, max_dim, left):
-    sampler = StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), max_dim=max_dim)
     x = torch.randn(N, D)
-    y, projection = reduced(x, sampler)
+    y, projection = reduced(x, max_dim)
     assert y.shape == (N, left)
     assert (projection is None) == (left == D)
     assert projection is None or torch.equal(projection(x), y)
@@ -312,14 +310,14 @@ def test_columns_are_no_more_than_the_points_carry(recwarn, N, D, max_dim, left)
     limited = max_dim is not None and left < min(max_dim, D)
     assert len(told) == limited
     if limited:
-        assert f"{N} points" in told[0] and f"{D} columns are reduced to {left} by PCA" in told[0]
+        assert f"{N} points" in told[0] and f"{D} are reduced to {left} by PCA" in told[0]
 
 
 def test_training_on_few_wide_images_reduces_them_as_far():
     gan = recipes.sc_gan(dim=30, capacity=3)
     sampler = StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=3, sweeps=2)
     gan = replace(gan, clusterer=sampler, features=Identity())
-    with pytest.warns(UserWarning, match="50 points do not carry .* 30 columns are reduced to 5"):
+    with pytest.warns(UserWarning, match="50 points do not carry .* 30 are reduced to 5"):
         run = train(gan, torch.randn(50, 30), steps=2, progress=False)
     assert run.partition.components.mean.shape == (3, 5)
     assert run.predict(torch.randn(4, 30)).shape == (4,)
