@@ -106,8 +106,9 @@ def test_samplers_take_priors_and_families_as_arguments():
                 "Elliptical",
                 "Stats",
             }
+            data = {"data_spread"}  # of points, whatever their family
             pyro = {"Description", "described", "numbers_like"}  # these take a user's function as an argument
-            assert part != "components" or name in interfaces | pyro, path
+            assert part != "components" or name in interfaces | data | pyro, path
 
 
 def at_import(node):

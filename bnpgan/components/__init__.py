@@ -7,6 +7,7 @@ distributions drawn from a family or summarised by it.
 
 from bnpgan.components.base import Component, Conjugate, Drawable, ExponentialFamily, Stats
 from bnpgan.components.categoricals import Categoricals
+from bnpgan.components.coarsened import Coarsened
 from bnpgan.components.dirichlet_categorical import DirichletCategorical
 from bnpgan.components.distributions import Centroids, Components, DiagonalGaussians, Gaussians
 from bnpgan.components.normal_inverse_gamma import NormalInverseGamma
@@ -17,6 +18,7 @@ from bnpgan.components.spherical_normal import SphericalNormal
 __all__ = [
     "Categoricals",
     "Centroids",
+    "Coarsened",
     "Component",
     "Components",
     "Conjugate",

@@ -117,7 +117,7 @@ class Conjugate(Drawable):
         """Which of the methods that the compiled loop stands for a subclass says anew."""
         return said_anew(self, Conjugate, "seating", "log_predictive", "add_", "phi")
 
-    def seating(self, stats: Stats, x: Tensor) -> Any:
+    def seating(self, stats: Stats, x: Tensor, replicas: int = 1) -> Any:
         """What the compiled loop takes of these slots and points ``(N, D)``: see ``engine.seating``; most have none."""
         raise NotImplementedError(f"{type(self).__name__} has no compiled loop")
 
@@ -196,6 +196,10 @@ class ExponentialFamily(Conjugate):
 
     # What follows.
 
+    def weighing(self, share: float) -> "ExponentialFamily":
+        """This family for data of which each point counts as ``share`` of one: what it sets from their number."""
+        return self
+
     def hyper(self, x: Tensor) -> dict[str, Any]:
         """The hyper-parameters by name, those that are ``None`` set from the points ``(N, D)``; grids stay grids."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.init}  # type: ignore[arg-type]
@@ -262,8 +266,8 @@ class ExponentialFamily(Conjugate):
         """Statistics of so many slots without points, under the same hyper-parameters."""
         return self.with_sums(stats, stats.sums.new_zeros(slots, stats.sums.shape[1]))
 
-    def add_(self, stats: Any, k: int, x: Tensor, sign: int = 1) -> None:
-        """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it)."""
+    def add_(self, stats: Any, k: int, x: Tensor, sign: float = 1) -> None:
+        """Add ``sign`` times the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it)."""
         stats.totals[k] += sign * self.phi(x[None], stats.prior)[0]
         if stats.n[k] == 0:  # exactly the prior again, whatever rounding the points have left behind
             stats.totals[k] = 0
@@ -276,13 +280,17 @@ class ExponentialFamily(Conjugate):
         """Log marginal likelihood ``()`` of all points that ``stats`` was given, learned values summed out."""
         return self.log_marginal(stats).sum() if len(stats.members) == 1 else stats.log_posterior.logsumexp(0)
 
-    def log_predictive(self, stats: Any, x: Tensor) -> Tensor:
-        """Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: the ratio of two marginals."""
+    def log_predictive(self, stats: Any, x: Tensor, share: float = 1.0) -> Tensor:
+        r"""Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: the ratio of two marginals.
+
+        With ``share`` :math:`\zeta`, that of a marginal with so much of a point more, :math:`m(s + \zeta \phi(x)) /
+        m(s)`.
+        """
         totals = stats.totals
         before, parts = self.log_normaliser(totals, stats.prior), list[Tensor]()
         for phi in self._pieces(x.reshape(-1, x.shape[-1]), stats.prior):
             for some in phi.split(rows_at_once(totals.numel(), totals)):
-                parts.append(self.log_normaliser(totals + some[:, None], stats.prior) - before)
+                parts.append(self.log_normaliser(totals + share * some[:, None], stats.prior) - before)
         return torch.cat(parts).view(*x.shape[:-1], len(totals))
 
     def _pieces(self, x: Tensor, hyper: Any) -> Iterator[Tensor]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bnpgan.components.distributions import Components
+from bnpgan.components.distributions import Components, Scaled
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.waits import check
 
@@ -48,6 +48,16 @@ class Categoricals(Components):
         weights, V = self.log_probabilities.flatten(1).T, self.log_probabilities.shape[2]
         parts = x.split(rows_at_once(len(weights), weights, cached=True))
         return torch.cat([one_hot(part, V).to(weights) @ weights for part in parts])
+
+    def natural(self, middle: Tensor) -> tuple[Tensor, ...]:
+        """The logs of the probabilities ``(K, D, V)``."""
+        return (self.log_probabilities,)
+
+    @classmethod
+    def of_natural(cls, middle: Tensor, *natural: Tensor) -> Scaled:
+        """The categoricals of such logs, which means of them make up to a factor."""
+        (logits,) = natural
+        return Scaled(cls(logits.log_softmax(-1)), logits.logsumexp(-1).sum(-1))
 
     def sample(self, slots: Tensor) -> Tensor:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""

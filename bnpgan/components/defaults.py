@@ -10,12 +10,12 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
-from bnpgan.engine.chunks import rows_at_once
+from bnpgan.components.shapes import data_center
 from bnpgan.grids import Grid, as_grid, check_positive
 from bnpgan.memory import remembered
 
-SHARES = Grid(torch.logspace(-5, 0, 16, dtype=torch.float64))
-"""The prior mean of a cluster's covariance is one of these shares of the covariance of the data, all alike,"""
+FACTORS = Grid(torch.logspace(-3, 1.5, 10, dtype=torch.float64))
+"""The prior mean of a cluster's covariance is one of these multiples of a covariance within groups, all alike,"""
 WEIGHT = 0.01
 """and weighs as much as this share of the points: with more, clusters much narrower than others are not found; with
 nothing, clusters of real data, which are no Gaussians, are cut in pieces, the more of them the more data there are."""
@@ -46,23 +46,31 @@ class GaussianFamily(ExponentialFamily):
         check_positive("kappa", self.kappa)
         check_positive("weight", self.weight)
         if self.factor is None:
-            object.__setattr__(self, "factor", SHARES if self.scale is None else 1.0)
+            object.__setattr__(self, "factor", FACTORS if self.scale is None else 1.0)
         check_positive("factor", self.factor)
 
+    def weighing(self, share: float) -> Self:
+        """This family with a scale set from the data that weighs as ``weight`` of what the points count."""
+        return replace(self, weight=self.weight * share)
+
     @abstractmethod
-    def spread(self, x: Tensor) -> tuple[Tensor, float]:
-        """The scale, without ``factor``, and its weight ``nu``, set from the points ``(N, D)`` where ``None``."""
+    def spread(self, x: Tensor) -> tuple[list[Tensor], float]:
+        """The scales to choose from, without ``factor``, and their weight, from the points where ``None``."""
 
     @remembered
     def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
         D, grid = x.shape[1], as_grid(self.factor)
-        mean = data_mean(x) if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
+        mean = data_center(x) if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
         if mean.shape != (D,) or not mean.isfinite().all():
             raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
-        scale, nu = self.spread(x)
-        members = [Hyperparameters(mean, factor * scale, self.kappa, nu, factor) for factor in grid.values.tolist()]
-        return Members(members, x.device), grid.log_weights.to(x.device)
+        scales, nu = self.spread(x)
+        members = [
+            Hyperparameters(mean, factor * scale, self.kappa, nu, factor)
+            for scale in scales
+            for factor in grid.values.tolist()
+        ]
+        return Members(members, x.device), grid.log_weights.repeat(len(scales)).log_softmax(0).to(x.device)
 
     def fixed(self, stats: FamilyStats) -> Self:
         """This family with every hyper-parameter a number, those that the statistics were made with."""
@@ -78,26 +86,6 @@ class GaussianFamily(ExponentialFamily):
 
 
 @remembered
-def data_mean(x: Tensor) -> Tensor:
-    """The mean ``(D,)`` of the points."""
-    return ranks.mean(x)
-
-
-@remembered
 def data_size(x: Tensor) -> int:
     """The number of points."""
     return sum(ranks.lengths(x))
-
-
-@remembered
-def data_covariance(x: Tensor) -> Tensor:
-    """The covariance ``(D, D)`` of the points, drawn towards its mean eigenvalue with weight D / (N + D)."""
-    ends = ranks.all_max(torch.stack([x.amax(0), -x.amin(0)]))
-    if (ends[0] == -ends[1]).all():
-        raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
-    N, D, products = data_size(x), x.shape[1], x.new_zeros(x.shape[1], x.shape[1])
-    for chunk in x.split(rows_at_once(D, x)):
-        centred = chunk - data_mean(x)
-        products += centred.T @ centred
-    covariance, share = ranks.all_sum(products) / N, D / (N + D)
-    return (1 - share) * covariance + share * covariance.trace() / D * torch.eye(D, dtype=x.dtype, device=x.device)

@@ -89,16 +89,18 @@ class DirichletCategorical(ExponentialFamily):
         """The statistics of slots with given sums ``(K, F)``."""
         return DirichletCategoricalStats(**vars(super().statistics(*sums_and_prior)))
 
-    def add_(self, stats: DirichletCategoricalStats, k: int, x: Tensor, sign: int = 1) -> None:
+    def add_(self, stats: DirichletCategoricalStats, k: int, x: Tensor, sign: float = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it), O(D)."""
         stats.n[k] += sign
         stats.counts[k, positions(x, stats.prior.categories)] += sign
 
-    def log_predictive(self, stats: DirichletCategoricalStats, x: Tensor) -> Tensor:
+    def log_predictive(self, stats: DirichletCategoricalStats, x: Tensor, share: float = 1.0) -> Tensor:
         r"""Log predictive probabilities ``(..., K)`` of ``x`` ``(..., D)``.
 
         .. math:: p(x \mid x_{1..n}) = \prod_d \frac{\alpha + c_{d, x_d}}{V \alpha + n}
         """
+        if share != 1:
+            return super().log_predictive(stats, x, share)
         alpha, V = stats.prior
         seen = stats.counts.T[positions(x, V)]  # (..., D, K)
         return ((alpha + seen) / (V * alpha + stats.n)).log().sum(-2)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from bnpgan.engine.chunks import rows_at_once
-from bnpgan.engine.decompositions import cholesky
+from bnpgan.engine.decompositions import cholesky, inverse
 from bnpgan.engine.inversion import categorical
 from bnpgan.engine.nearest import nearest
-from bnpgan.engine.quadratic import gaussian_weights, log_densities, squared_distances
+from bnpgan.engine.quadratic import gaussian_form, gaussian_weights, log_densities, squared_distances
 from bnpgan.engine.slots import SINGLE, choose
 
 
@@ -46,6 +46,67 @@ class Components(ABC):
     def permute(self, order: Tensor) -> Self:
         """The same components with slot ``k`` holding what was in ``order[k]``."""
         return type(self)(**{name: tensor[order] for name, tensor in vars(self).items()})
+
+    def put_(self, k: int, others: Self) -> None:
+        """Write the only one of the others into slot ``k``, in place."""
+        for name, tensor in vars(self).items():
+            tensor[k] = vars(others)[name][0]
+
+    def natural(self, middle: Tensor) -> tuple[Tensor, ...]:
+        """What the log-densities are linear in, by slot; they are taken about ``middle`` ``(K, D)``."""
+        raise NotImplementedError(f"{type(self).__name__} has no geometric means")
+
+    @classmethod
+    def of_natural(cls, middle: Tensor, *natural: Tensor) -> "Components":
+        """The components of such numbers, or of means of them: up to a factor for each, see :class:`Scaled`."""
+        raise NotImplementedError(f"{cls.__name__} has no geometric means")
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled(Components):
+    """Components whose densities are multiplied by a number each, as a geometric mean of densities is.
+
+    Args:
+        base: ``K`` components.
+        log_scale: ``(K,)``, the logs of the numbers.
+    """
+
+    base: Components
+    log_scale: Tensor
+
+    @property
+    def mean(self) -> Tensor:  # type: ignore[override]  # elsewhere a field
+        """That of the components, ``(K, D)``."""
+        return self.base.mean
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Logs ``(N, K)`` of the multiplied densities of the points ``(N, D)``."""
+        return self.base.log_prob(x) + self.log_scale
+
+    def sample(self, slots: Tensor) -> Tensor:
+        """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
+        return self.base.sample(slots)
+
+    def draw(self, x: Tensor, log_weights: Tensor) -> Tensor:
+        """A slot ``(N,)`` for each point ``(N, D)``: multiplied densities are multiplied weights."""
+        return self.base.draw(x, log_weights + self.log_scale)
+
+    def assign(self, x: Tensor, log_weights: Tensor) -> Tensor:
+        """The best slot ``(N,)`` of each point ``(N, D)``."""
+        return self.base.assign(x, log_weights + self.log_scale)
+
+    def joined(self, others: Self) -> Self:
+        """These components, and the others in the slots behind them."""
+        return type(self)(self.base.joined(others.base), torch.cat([self.log_scale, others.log_scale]))
+
+    def permute(self, order: Tensor) -> Self:
+        """The same components with slot ``k`` holding what was in ``order[k]``."""
+        return type(self)(self.base.permute(order), self.log_scale[order])
+
+    def put_(self, k: int, others: Self) -> None:
+        """Write the only one of the others into slot ``k``, in place."""
+        self.base.put_(k, others.base)
+        self.log_scale[k] = others.log_scale[0]
 
 
 class Elliptical(ABC):
@@ -92,6 +153,22 @@ class Gaussians(Components, Elliptical):
             return categorical(self.log_prob(x) + log_weights, uniform)
         return choose(x, self.mean, self.covariance, log_weights, uniform)
 
+    def natural(self, middle: Tensor) -> tuple[Tensor, ...]:
+        r"""The matrices ``(K, D + 1, D + 1)`` of the quadratic forms of :math:`[1, x - middle]`."""
+        return (gaussian_form(self.mean - middle, self.covariance),)
+
+    @classmethod
+    def of_natural(cls, middle: Tensor, *natural: Tensor) -> Scaled:
+        """The Gaussians of such matrices, which a mean of matrices makes up to a factor."""
+        (form,) = natural
+        factor = cholesky(form[:, 1:, 1:])
+        pull = -form[:, 1:, :1]
+        apart = torch.cholesky_solve(pull, factor)
+        log_det = -2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        own = (pull * apart).sum((1, 2)) + log_det + (form.shape[1] - 1) * math.log(2 * math.pi)
+        gaussians = cls(middle + apart.squeeze(-1), inverse(factor))
+        return Scaled(gaussians, -0.5 * (form[:, 0, 0] - own))
+
     def sample(self, slots: Tensor) -> Tensor:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""
         noise = torch.randn(len(slots), self.mean.shape[1], dtype=self.mean.dtype, device=self.mean.device)
@@ -136,6 +213,19 @@ class DiagonalGaussians(Components, Elliptical):
         constant = (mean**2 * precision + (2 * math.pi * self.variance).log()).sum(1)
         weights = torch.cat([mean * precision, -0.5 * precision], 1)
         return torch.addmm(-0.5 * constant, torch.cat([x, x**2], 1), weights.T)
+
+    def natural(self, middle: Tensor) -> tuple[Tensor, ...]:
+        r"""Precisions ``(K, D)``, these times :math:`\mu - middle`, and constants ``(K,)`` of -2 log-densities."""
+        precision, apart = 1 / self.variance, self.mean - middle
+        constant = (apart**2 * precision + (2 * math.pi * self.variance).log()).sum(1)
+        return precision, precision * apart, constant
+
+    @classmethod
+    def of_natural(cls, middle: Tensor, *natural: Tensor) -> Scaled:
+        """The Gaussians of such numbers, which means of them make up to a factor."""
+        precision, pull, constant = natural
+        own = (pull**2 / precision + (2 * math.pi / precision).log()).sum(1)
+        return Scaled(cls(middle + pull / precision, 1 / precision), -0.5 * (constant - own))
 
     def sample(self, slots: Tensor) -> Tensor:
         """One point for each entry of ``slots`` ``(n,)``: ``(n, D)``."""

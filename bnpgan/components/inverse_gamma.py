@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import Members, SummedStats
-from bnpgan.components.defaults import GaussianFamily, Hyperparameters, data_covariance, data_size
+from bnpgan.components.defaults import GaussianFamily, Hyperparameters, data_size
 from bnpgan.components.distributions import DiagonalGaussians
 from bnpgan.components.inverse_wishart import chi_squared
+from bnpgan.components.shapes import within_covariances
 from bnpgan.waits import check
 
 
@@ -45,23 +46,23 @@ class InverseGammaFamily(GaussianFamily):
     def pool(squares: Tensor) -> Tensor:
         """Sums ``(..., V)`` of ``(..., D)`` over the dimensions that share a variance."""
 
-    def spread(self, x: Tensor) -> tuple[Tensor, float]:
-        """The scale ``(V,)``, without ``factor``, and its weight, set from the points ``(N, D)`` where ``None``."""
+    def spread(self, x: Tensor) -> tuple[list[Tensor], float]:
+        """The scales ``(V,)`` to choose from, without ``factor``, and their weight, from the points where ``None``."""
         W = self.pool(x.new_ones(x.shape[1]))
-        nu = self.weighed(2, self.weight * data_size(x) * x.shape[1] / len(W) if self.scale is None else 0.0)
         if self.scale is None:
-            scale = self.pool(data_covariance(x).diagonal()) / W * (nu - 2)
-        else:
-            scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
-            scale = scale.expand(W.shape) if scale.ndim == 0 else scale
+            nu = self.weighed(2, self.weight * data_size(x) * x.shape[1] / len(W))
+            found = within_covariances(x, diagonal=True)
+            return [self.pool(covariance.diagonal()) / W * (nu - 2) for covariance in found], nu
+        scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
+        scale = scale.expand(W.shape) if scale.ndim == 0 else scale
         if scale.shape != W.shape or not ((scale > 0) & scale.isfinite()).all():
             raise ValueError(
                 f"scale must be a positive number or {len(W)} of them, got {scale.tolist()}: "
                 "pass None to set it from the data"
             )
-        return scale, nu
+        return [scale], self.weighed(2, 0.0)
 
-    def add_(self, stats: InverseGammaStats, k: int, x: Tensor, sign: int = 1) -> None:
+    def add_(self, stats: InverseGammaStats, k: int, x: Tensor, sign: float = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it), O(D)."""
         prior, y, first, second = stats.prior, x - stats.prior.mean, stats.first[k], stats.second[k]
         stats.n[k] += sign
@@ -109,16 +110,20 @@ class InverseGammaFamily(GaussianFamily):
         state = first, second, scale, _constant(prior, n, scale)
         return InverseGammaStats(n, prior, members, log_posterior, sums, totals, *state)
 
-    def log_predictive(self, stats: InverseGammaStats, x: Tensor) -> Tensor:
+    def log_predictive(self, stats: InverseGammaStats, x: Tensor, share: float = 1.0) -> Tensor:
         r"""Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: Student t, as the ratio of two marginals.
 
-        .. math:: \log p(x \mid x_{1..n}) = a(n) - \sum_v \left( \tfrac{W}{2} \log b_{nv} + \tfrac{\nu_n + W}{2}
-            \log \left( 1 + \tfrac{\kappa_n}{\kappa_n + 1} \tfrac{(x - m_n)_v^2}{b_{nv}} \right) \right)
+        .. math:: \log p(x \mid x_{1..n}) = a(n) - \sum_v \left( \tfrac{\zeta W}{2} \log b_{nv}
+            + \tfrac{\nu_n + \zeta W}{2} \log \left( 1 + \tfrac{\zeta \kappa_n}{\kappa_n + \zeta}
+            \tfrac{(x - m_n)_v^2}{b_{nv}} \right) \right)
+
+        where ``share`` :math:`\zeta` is 1, or else how much of a point x counts as.
         """
         kappa = (stats.prior.kappa + stats.n)[:, None]
         deviation = (x - stats.prior.mean)[..., None, :] - stats.first / kappa
-        form = self.pool(deviation * deviation) * (kappa / ((kappa + 1) * stats.scale))
-        return stats.constant - 0.5 * _degrees(stats.prior, stats.n + 1) * form.log1p().sum(-1)
+        form = self.pool(deviation * deviation) * (share * kappa / ((kappa + share) * stats.scale))
+        constant = stats.constant if share == 1 else _constant(stats.prior, stats.n, stats.scale, share)
+        return constant - 0.5 * _degrees(stats.prior, stats.n + share) * form.log1p().sum(-1)
 
     def natural(self, stats: InverseGammaStats) -> Tensor:
         r"""Weights ``(K, F)`` of :math:`1, y, y^2` (pooled) in the log-density at the posterior mean."""
@@ -172,6 +177,6 @@ def _normaliser(prior: Hyperparameters, n: Tensor, scale: Tensor) -> Tensor:
     return V * torch.lgamma(nu / 2) - 0.5 * nu * scale.log().sum(-1) - 0.5 * D * (prior.kappa + n).log()
 
 
-def _constant(prior: Hyperparameters, n: Tensor, scale: Tensor) -> Tensor:
-    ratio = _normaliser(prior, n + 1, scale) - _normaliser(prior, n, scale)
-    return ratio - 0.5 * len(prior.mean) * math.log(math.pi)
+def _constant(prior: Hyperparameters, n: Tensor, scale: Tensor, share: float = 1.0) -> Tensor:
+    ratio = _normaliser(prior, n + share, scale) - _normaliser(prior, n, scale)
+    return ratio - 0.5 * share * len(prior.mean) * math.log(math.pi)

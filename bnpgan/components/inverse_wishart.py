@@ -11,6 +11,7 @@ from bnpgan.components.base import Members
 from bnpgan.components.defaults import Hyperparameters
 from bnpgan.engine.decompositions import cholesky, inverse_of_factor
 from bnpgan.memory import remembered
+from bnpgan.waits import check
 
 
 def inverse_wishart_factor(nu: Tensor, psi: Tensor) -> Tensor:
@@ -33,12 +34,15 @@ def chi_squared(degrees: Tensor) -> Tensor:
     return Gamma(0.5 * degrees, torch.full_like(degrees, 0.5), validate_args=False).sample()
 
 
-def log_ratio(prior: Hyperparameters, n: Tensor) -> Tensor:
+def log_ratio(prior: Hyperparameters, n: Tensor, share: float = 1.0) -> Tensor:
     r"""The constant :math:`a(n)` ``(...)`` of the log predictive, see ``NormalInverseWishart.log_predictive``."""
     D, kappa, nu = len(prior.mean), prior.kappa + n, prior.nu + n
-    gammas = torch.lgamma((nu + 1) / 2) - torch.lgamma((nu + 1 - D) / 2)
-    kappas = 0.5 * (nu + 1 - D) * (kappa + 1).log() - 0.5 * (nu - D) * kappa.log()
-    return gammas + kappas - 0.5 * D * math.log(math.pi)
+    if share == 1:
+        gammas = torch.lgamma((nu + 1) / 2) - torch.lgamma((nu + 1 - D) / 2)
+    else:
+        gammas = torch.mvlgamma((nu + share) / 2, D) - torch.mvlgamma(nu / 2, D)
+    kappas = 0.5 * (nu + share - D) * (kappa + share).log() - 0.5 * (nu - D) * kappa.log()
+    return gammas + kappas - 0.5 * share * D * math.log(math.pi)
 
 
 def log_marginal(members: Members, n: Tensor, log_det: Tensor) -> Tensor:
@@ -72,15 +76,22 @@ def _of_empty_slots(members: Members, scale: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def log_dets(sums: Tensor, members: Members) -> Tensor:
-    """Log-determinants ``(G, K)`` of the sums ``(K, D + 1, D + 1)`` plus the matrix of an empty slot, by member."""
-    empty, _ = _of_empty_slots(members, members[0].scale)
-    if sums.device.type != "cpu":
-        return 2 * factors(sums + empty[:, None], members[0]).diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    from bnpgan.engine import kernels  # numba takes half a second to import
+    """Log-determinants ``(G, K)`` of the sums ``(K, D + 1, D + 1)`` of slots plus the matrix of each of the members.
 
-    found = sums.new_empty(len(members), len(sums))
-    if not kernels.log_dets(sums.numpy(), empty.numpy(), found.numpy()):
-        raise ValueError(too_far(members[0]))
+    Where the sums of a slot have too few digits for the narrowest scales, as of a point far from all others, these are
+    out of the question: infinity. A ``ValueError`` says so where no scale is left.
+    """
+    empty, _ = _of_empty_slots(members, members[0].scale)
+    if sums.device.type == "cpu":
+        from bnpgan.engine import kernels  # numba takes half a second to import
+
+        found = sums.new_empty(len(members), len(sums))
+        kernels.log_dets(sums.numpy(), empty.numpy(), found.numpy())
+    else:
+        factor, failed = torch.linalg.cholesky_ex(sums + empty[:, None])
+        found = 2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        found = torch.where(failed > 0, torch.inf, found)
+    check((found == torch.inf).any(1).all(), lambda: too_far(members[0]))
     return found
 
 

@@ -20,15 +20,16 @@ class NormalInverseGamma(InverseGammaFamily):
     :class:`~bnpgan.components.NormalInverseWishart`.
 
     Args:
-        mean: :math:`m_0`, ``(D,)``; ``None``: the mean of the data.
+        mean: :math:`m_0`, ``(D,)``; ``None``: a centre of the data that a few stray rows do not
+            move.
         scale: :math:`b`, ``(D,)`` or a number for all dimensions. ``None``: the prior mean of :math:`\sigma_d^2` is the
-            variance of the data times ``factor``: :math:`b = f (\nu - 2) v`, with :math:`v` drawn towards its mean with
-            weight :math:`D / (N + D)`, so that it is positive unless all points are equal.
+            variance within groups of the data times ``factor``: :math:`b = f (\nu - 2) v_K`, with K = 3, 8 or 20
+            groups (see :func:`~bnpgan.components.shapes.within_covariances`), which is learned.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > 2`, the weight of ``scale`` in points; ``None``: 3, and where ``scale`` is set from the
             data the share ``weight`` of the points more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
-            how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
+            how many clusters there are. ``None``: ``FACTORS`` where ``scale`` is ``None``, else 1.
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
 
     Raises:

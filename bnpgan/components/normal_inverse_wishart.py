@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components.base import FamilyStats, Members
-from bnpgan.components.defaults import GaussianFamily, Hyperparameters, data_covariance, data_size
+from bnpgan.components.defaults import GaussianFamily, Hyperparameters, data_size
 from bnpgan.components.distributions import Gaussians
 from bnpgan.components.inverse_wishart import (
     factors,
@@ -20,6 +20,7 @@ from bnpgan.components.inverse_wishart import (
     prior_matrix,
     too_far,
 )
+from bnpgan.components.shapes import within_covariances
 from bnpgan.engine.decompositions import inverse, inverse_of_factor
 from bnpgan.engine.quadratic import feature_sums, features, form_weights, gaussian_weights, positions
 
@@ -76,16 +77,17 @@ class NormalInverseWishart(GaussianFamily):
     :math:`\Psi_n = \Psi + S + (\kappa n / \kappa_n)(\bar x - m_0)(\bar x - m_0)^T`, S the scatter about :math:`\bar x`.
 
     Args:
-        mean: :math:`m_0`, ``(D,)``; ``None``: the mean of the data.
+        mean: :math:`m_0`, ``(D,)``; ``None``: a centre of the data that a few stray rows do not
+            move.
         scale: :math:`\Psi`, ``(D, D)`` or a number for that multiple of the identity. ``None``: the prior mean of
-            :math:`\Sigma` is the covariance of the data times ``factor``: :math:`\Psi = f (\nu - D - 1) C`, with
-            :math:`C` drawn towards its mean eigenvalue with weight :math:`D / (N + D)`, so that it is positive definite
-            unless all points are equal.
+            :math:`\Sigma` is a covariance within groups of the data times ``factor``:
+            :math:`\Psi = f (\nu - D - 1) C_K`, with K = 3, 8 or 20 groups (see
+            :func:`~bnpgan.components.shapes.within_covariances`), which is learned.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > D + 1`, the weight of ``scale`` in points; ``None``: :math:`D + 2`, and where ``scale`` is set
             from the data the share ``weight`` of the points more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
-            how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
+            how many clusters there are. ``None``: ``FACTORS`` where ``scale`` is ``None``, else 1.
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
         isotropic: whether a scale set from the data is the same in all directions, at their mean variance.
 
@@ -107,25 +109,24 @@ class NormalInverseWishart(GaussianFamily):
 
     isotropic: bool = False
 
-    def spread(self, x: Tensor) -> tuple[Tensor, float]:
-        """The scale ``(D, D)``, without ``factor``, and its weight, set from the points ``(N, D)`` where ``None``."""
-        D, given = x.shape[1], self.scale is not None
-        nu = self.weighed(D + 1, 0 if given else self.weight * data_size(x))
-        value = self.scale if given else data_covariance(x) * (nu - D - 1)
-        scale = torch.as_tensor(value, dtype=x.dtype, device=x.device)
-        if not given and self.isotropic:
-            scale = scale.trace() / D
-        scale = scale * torch.eye(D, dtype=x.dtype, device=x.device) if scale.ndim == 0 else scale
-        # One that is set from the data is as it should be.
-        if scale.shape != (D, D) or (given and not (torch.equal(scale, scale.T) and _positive_definite(scale))):
+    def spread(self, x: Tensor) -> tuple[list[Tensor], float]:
+        """The scales ``(D, D)`` to choose from, without ``factor``, and their weight, from points where ``None``."""
+        D, eye = x.shape[1], torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+        if self.scale is None:
+            nu = self.weighed(D + 1, self.weight * data_size(x))
+            found = [(nu - D - 1) * covariance for covariance in within_covariances(x)]
+            return [scale.trace() / D * eye if self.isotropic else scale for scale in found], nu
+        scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
+        scale = scale * eye if scale.ndim == 0 else scale
+        if scale.shape != (D, D) or not torch.equal(scale, scale.T) or not _positive_definite(scale):
             raise ValueError(
                 f"scale must be a symmetric positive definite ({D}, {D}) matrix or a positive number, "
                 f"got shape {tuple(scale.shape)}: check its eigenvalues, or pass None to set it from the data"
             )
-        return scale, nu
+        return [scale], self.weighed(D + 1, 0)
 
-    def add_(self, stats: NormalInverseWishartStats, k: int, x: Tensor, sign: int = 1) -> None:
-        """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it): rank-one updates, O(D^2)."""
+    def add_(self, stats: NormalInverseWishartStats, k: int, x: Tensor, sign: float = 1) -> None:
+        """Add ``sign`` times the point ``(D,)`` to slot ``k`` in place (``-1``: remove it), O(D^2)."""
         x = torch.cat([x.new_ones(1), x - stats.prior.mean])
         precision, log_det, constant = stats.inverse, stats.log_det, stats.constant  # as they were before
         stats.n[k] += sign
@@ -143,14 +144,26 @@ class NormalInverseWishart(GaussianFamily):
             log_det[k] = 2 * factor.diagonal().log().sum()
         constant[k] = log_ratio(stats.prior, stats.n[k]) - 0.5 * log_det[k]
 
-    def seating(self, stats: NormalInverseWishartStats, x: Tensor) -> "Predictive":
-        """What the compiled loop of :class:`~bnpgan.samplers.CRPGibbs` takes of these slots and points ``(N, D)``."""
+    def seating(self, stats: NormalInverseWishartStats, x: Tensor, replicas: int = 1) -> "Predictive":
+        r"""What the compiled loop of :class:`~bnpgan.samplers.CRPGibbs` takes of these slots and points ``(N, D)``.
+
+        With ``replicas`` g the sums of the slots count each point as 1 / g of one, and the loop takes the predictive to
+        the power g: a factor g moves from :math:`\nu` and :math:`a(n)` to the points, which are shortened instead.
+        """
         from bnpgan.engine.seating import Predictive  # numba takes half a second to import
 
-        prior, y = stats.prior, torch.cat([x.new_ones(len(x), 1), x - stats.prior.mean], 1)
-        constant = log_ratio(prior, torch.arange(len(x) + 1))
-        parts = (y, stats.n, stats.matrix, stats.inverse_factor, stats.log_det, prior_matrix(prior), constant)
-        return Predictive(0.5 * (prior.nu + 1), *(part.numpy() for part in parts))
+        prior, g, y = stats.prior, replicas, torch.cat([x.new_ones(len(x), 1), x - stats.prior.mean], 1)
+        constant = g * log_ratio(prior, torch.arange(len(x) + 1) / g, 1 / g)
+        parts = (
+            y / g**0.5,
+            g * stats.n,
+            stats.matrix,
+            stats.inverse_factor,
+            stats.log_det,
+            prior_matrix(prior),
+            constant,
+        )
+        return Predictive(0.5 * (g * prior.nu + 1), *(part.numpy() for part in parts))
 
     def too_far(self, stats: NormalInverseWishartStats) -> str:
         """What is wrong where the sums of a slot have lost their digits."""
@@ -183,16 +196,21 @@ class NormalInverseWishart(GaussianFamily):
         matrix = _matrices(sums, len(prior.mean)) + prior_matrix(prior)
         return NormalInverseWishartStats(sums[:, 0].clone(), prior, members, log_posterior, sums, matrix)
 
-    def log_predictive(self, stats: NormalInverseWishartStats, x: Tensor) -> Tensor:
+    def log_predictive(self, stats: NormalInverseWishartStats, x: Tensor, share: float = 1.0) -> Tensor:
         r"""Log predictive densities ``(..., K)`` of ``x`` ``(..., D)``: a Student t, as the ratio of two marginals.
 
-        .. math:: \log p(x \mid x_{1..n}) = a(n) - \tfrac12 \log |\tilde\Psi_n|
-            - \tfrac{\nu_n + 1}{2} \log (1 + \tilde x^T \tilde\Psi_n^{-1} \tilde x)
+        .. math:: \log p(x \mid x_{1..n}) = a(n) - \tfrac{\zeta}{2} \log |\tilde\Psi_n|
+            - \tfrac{\nu_n + \zeta}{2} \log (1 + \zeta \, \tilde x^T \tilde\Psi_n^{-1} \tilde x)
+
+        where ``share`` :math:`\zeta` is 1, or else how much of a point x counts as.
         """
         weights = form_weights(stats.inverse)
         form = torch.cat([phi @ weights.T for phi in self.features(stats, x.reshape(-1, x.shape[-1]))])
         form = form.view(*x.shape[:-1], len(weights))
-        return stats.constant - 0.5 * (stats.n + (stats.prior.nu + 1)) * form.log1p()
+        constant = (
+            stats.constant if share == 1 else log_ratio(stats.prior, stats.n, share) - 0.5 * share * stats.log_det
+        )
+        return constant - 0.5 * (stats.n + (stats.prior.nu + share)) * (share * form).log1p()
 
     def natural(self, stats: NormalInverseWishartStats) -> Tensor:
         r"""Weights ``(K, F)`` of :math:`\tilde x_i \tilde x_j` in the log-density at the posterior mean."""

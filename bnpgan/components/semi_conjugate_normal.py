@@ -10,13 +10,13 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import Drawable
-from bnpgan.components.defaults import data_mean, data_size
 from bnpgan.components.distributions import DiagonalGaussians
 from bnpgan.components.inverse_wishart import chi_squared
+from bnpgan.components.shapes import data_center, data_spread, within_covariances
 from bnpgan.memory import remembered
 
-SHARE = 0.05
-"""By default the prior mean of a cluster's variances is this share of the variances of the data."""
+WIDE = 3.0
+"""By default the means of clusters spread by so many times the spread of the data, which their bulk decides."""
 
 
 class Hyperparameters(NamedTuple):
@@ -56,11 +56,11 @@ class SemiConjugateNormal(Drawable):
     there are no predictives, so that ``CRPGibbs`` cannot use it.
 
     Args:
-        mean: :math:`m`, ``(D,)``; ``None``: the mean of the data.
-        spread: :math:`\tau`, ``(D,)`` or a number for all dimensions; ``None``: the standard deviations of the data.
-        scale: :math:`\psi`, ``(D,)`` or a number; ``None``: the prior mean of :math:`\sigma_d^2` is ``SHARE`` = 1/20 of
-            the variance of the data. Both are set from variances drawn towards their mean with weight
-            :math:`D / (N + D)`, so that they are positive unless all points are equal.
+        mean: :math:`m`, ``(D,)``; ``None``: a centre of the data that a few stray rows do not move.
+        spread: :math:`\tau`, ``(D,)`` or a number for all dimensions; ``None``: ``WIDE`` = 3 times the spread of the
+            bulk of the data.
+        scale: :math:`\psi`, ``(D,)`` or a number; ``None``: the prior mean of :math:`\sigma_d^2` is the variance within
+            twenty groups of the data, as for :class:`~bnpgan.components.NormalInverseGamma`.
         nu: :math:`\nu > 2`, the weight of ``scale`` in points.
 
     Raises:
@@ -90,14 +90,16 @@ class SemiConjugateNormal(Drawable):
     @remembered
     def resolve(self, x: Tensor) -> Hyperparameters:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``."""
-        N, D, middle = data_size(x), *x.shape[1:], data_mean(x)
-        mean = middle if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
+        D = x.shape[1]
+        mean = data_center(x) if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
         if mean.shape != (D,) or not mean.isfinite().all():
             raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
-        variance = ranks.mean((x - middle) ** 2)
-        variance = (N * variance + D * variance.mean()) / (N + D)
-        spread = _positive("spread", self.spread, variance.sqrt())
-        scale = _positive("scale", self.scale, (self.nu - 2) * SHARE * variance)
+        spread, scale = self.spread, self.scale
+        if spread is None:
+            spread = WIDE * data_spread(x)
+        if scale is None:
+            scale = (self.nu - 2) * within_covariances(x, diagonal=True)[-1].diagonal()
+        spread, scale = _positive("spread", spread, mean), _positive("scale", scale, mean)
         return Hyperparameters(mean, spread, scale, self.nu)
 
     def stats(self, x: Tensor, labels: Tensor, capacity: int) -> SemiConjugateNormalStats:
@@ -234,12 +236,12 @@ def _greatest_zero(c: Tensor) -> Tensor:
     return torch.linalg.eigvals(companion).real.amax(-1).clamp(min=torch.finfo(c.dtype).tiny)
 
 
-def _positive(name: str, given: Tensor | float | None, default: Tensor) -> Tensor:
-    value = default if given is None else torch.as_tensor(given, dtype=default.dtype, device=default.device)
-    value = value.expand_as(default) if value.ndim == 0 else value
-    if value.shape != default.shape or not ((value > 0) & value.isfinite()).all():
+def _positive(name: str, given: Tensor | float, like: Tensor) -> Tensor:
+    value = torch.as_tensor(given, dtype=like.dtype, device=like.device)
+    value = value.expand_as(like) if value.ndim == 0 else value
+    if value.shape != like.shape or not ((value > 0) & value.isfinite()).all():
         raise ValueError(
-            f"{name} must be a positive number or {len(default)} of them, got {value.tolist()}: pass such, or None to "
+            f"{name} must be a positive number or {len(like)} of them, got {value.tolist()}: pass such, or None to "
             "set it from data that are not all equal"
         )
     return value

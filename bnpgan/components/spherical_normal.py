@@ -20,14 +20,16 @@ class SphericalNormal(InverseGammaFamily):
     :class:`~bnpgan.components.NormalInverseGamma`.
 
     Args:
-        mean: :math:`m_0`, ``(D,)``; ``None``: the mean of the data.
-        scale: :math:`b`, a number. ``None``: the prior mean of :math:`\sigma^2` is the variance of the data, its mean
-            over the dimensions, times ``factor``: :math:`b = f (\nu - 2) \bar v`.
+        mean: :math:`m_0`, ``(D,)``; ``None``: a centre of the data that a few stray rows do not
+            move.
+        scale: :math:`b`, a number. ``None``: the prior mean of :math:`\sigma^2` is the variance within groups of the
+            data, its mean over the dimensions, times ``factor``: :math:`b = f (\nu - 2) \bar v_K`, with K = 3, 8 or 20
+            groups (see :func:`~bnpgan.components.shapes.within_covariances`), which is learned.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > 2`, the weight of ``scale`` in coordinates, of which a point brings D; ``None``: 3, and
             where ``scale`` is set from the data the share ``weight`` of all coordinates more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
-            how many clusters there are. ``None``: ``SHARES`` where ``scale`` is ``None``, else 1.
+            how many clusters there are. ``None``: ``FACTORS`` where ``scale`` is ``None``, else 1.
         weight: of a scale set from the data, as a share of the coordinates; the more, the more alike the clusters are.
 
     Raises:

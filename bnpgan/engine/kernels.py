@@ -205,7 +205,7 @@ def sums_by_slot(x, mean, labels, sums):
 def log_dets(matrices, added, found):
     """Log-determinants ``(G, K)`` of each of the matrices ``(K, P, P)`` plus each of those to be added ``(G, P, P)``.
 
-    By Cholesky factors, all G at once. Returns False where one is not positive definite.
+    By Cholesky factors, all G at once; infinity where one is not positive definite.
     """
     G, P, _ = added.shape
     factor, entry = np.empty((P, P, G)), np.empty(G)
@@ -224,8 +224,8 @@ def log_dets(matrices, added, found):
                         factor[i, j, g] = entry[g] * factor[j, j, g]
                     continue
                 for g in range(G):
-                    if not entry[g] > 0:
-                        return False
-                    found[g, k] += math.log(entry[g])
-                    factor[j, j, g] = 1 / math.sqrt(entry[g])
-    return True
+                    if entry[g] > 0:
+                        found[g, k] += math.log(entry[g])
+                        factor[j, j, g] = 1 / math.sqrt(entry[g])
+                    else:
+                        found[g, k], factor[j, j, g] = math.inf, 0.0

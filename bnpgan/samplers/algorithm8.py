@@ -8,10 +8,10 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import Component
-from bnpgan.partition import check_points, in_slots
+from bnpgan.partition import in_slots
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_state, log_prior_of_slots
-from bnpgan.samplers.kmeans import seeded_labels
+from bnpgan.samplers.starts import starting_labels
 from bnpgan.waits import put_off
 
 __all__ = ["Algorithm8"]
@@ -69,8 +69,8 @@ class Algorithm8(Sampler):
             raise ValueError(f"auxiliaries must be a whole number of at least 1, got {self.auxiliaries}: pass e.g. 3")
 
     def init(self, x: Tensor) -> Tensor:
-        """Labels ``(N,)`` by the nearest k-means++ seed."""
-        return seeded_labels(check_points(x).to(torch.float64), self.capacity)
+        """Labels ``(N,)`` near a mode: see :func:`~bnpgan.samplers.starts.starting_labels`."""
+        return starting_labels(x, self)
 
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
@@ -104,8 +104,7 @@ class Algorithm8(Sampler):
                     born = phi.permute(torch.tensor([i * m + new - C], device=x.device))
                     empty = np.flatnonzero(n == 0)
                     new = int(empty[torch.randint(len(empty), ())])
-                    for name, tensor in vars(theta).items():
-                        tensor[new] = vars(born)[name][0]
+                    theta.put_(new, born)
                     density[:, new] = born.log_prob(points)[:, 0].cpu().numpy()
                 n[new] += 1
                 if new != k:

@@ -13,6 +13,7 @@ from bnpgan.engine.inversion import invert
 from bnpgan.partition import check_labels, check_points, in_slots
 from bnpgan.priors import Partitions, Prior
 from bnpgan.samplers.base import Sampler, check_state, log_prior_of_slots, tell_of_lost_loop
+from bnpgan.samplers.starts import starting_labels
 
 __all__ = ["CRPGibbs", "Seating"]
 
@@ -81,9 +82,8 @@ class CRPGibbs(Sampler):
         tell_of_lost_loop(type(self.component), self.component.seating_lost, "seating")
 
     def init(self, x: Tensor) -> Tensor:
-        """Labels ``(N,)`` of points ``(N, D)`` seated one after another, each by its conditional given those before."""
-        x = check_points(x).to(torch.float64)
-        return self._sweep(x, _nobody(x))
+        """Labels ``(N,)`` near a mode: see :func:`~bnpgan.samplers.starts.starting_labels`."""
+        return starting_labels(x, self)
 
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
         """Take each point out and seat it again, once for all ``(N,)`` of them in order."""
@@ -91,10 +91,10 @@ class CRPGibbs(Sampler):
         return self._sweep(x, labels)
 
     def seatings(self, x: Tensor, labels: Tensor | None = None) -> Iterator[Seating]:
-        """One ``step`` from ``labels`` ``(N,)``, or the ``init`` where there are none, point by point.
+        """One ``step`` from ``labels`` ``(N,)``, point by point: under one seed, the last labels are its own.
 
-        It uses the same random numbers: under one seed, the labels after the last point are those of ``step`` or
-        ``init``.
+        Where there are no labels the points come in one after another, each seated by its conditional given those
+        before it.
 
         Raises:
             ValueError: if points or labels are not valid.

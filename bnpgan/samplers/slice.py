@@ -80,8 +80,8 @@ class SliceSampler(Sampler):
     needs = Masses, Drawable
 
     def init(self, x: Tensor) -> Tensor:
-        """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
-        return starting_labels(x, self.prior, self.component, self.capacity)
+        """Labels ``(N,)`` near a mode: see :func:`~bnpgan.samplers.starts.starting_labels`."""
+        return starting_labels(x, self)
 
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:

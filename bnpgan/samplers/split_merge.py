@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import ExponentialFamily, Stats
-from bnpgan.partition import check_points, in_slots
+from bnpgan.partition import in_slots
 from bnpgan.priors import OrderedWeights, Partitions, Prior
 from bnpgan.samplers.base import check_state
 from bnpgan.samplers.proposals import Allocation, Pairs
@@ -49,7 +49,7 @@ class SplitMerge(Wrapper):
         >>> from bnpgan import components, data, priors, samplers
         >>> x, _ = data.ring(200, std=0.05)
         >>> base = samplers.StickBreaking(priors.DirichletProcess(1.0), components.NormalInverseWishart(), sweeps=10)
-        >>> p = SplitMerge(base).fit(x)  # from one cluster
+        >>> p = SplitMerge(base).fit(x)
         >>> p.labels.shape
         torch.Size([200])
 
@@ -66,11 +66,6 @@ class SplitMerge(Wrapper):
         super().__post_init__()
         if not isinstance(self.pairs, int) or self.pairs < 2:
             raise ValueError(f"pairs must be a whole number of at least 2, got {self.pairs}: pass e.g. 40")
-
-    def init(self, x: Tensor) -> Tensor:
-        """All points ``(N,)`` in one cluster: it is easier to split a cluster than to merge dozens of tiny ones."""
-        x = check_points(x)
-        return torch.zeros(len(x), dtype=torch.int64, device=x.device)
 
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:

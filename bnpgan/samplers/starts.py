@@ -1,59 +1,92 @@
-"""Where chains that move all points at once start: from one cluster they do not find their way."""
+"""Where chains start: near a mode, for from one cluster, or from dozens of tiny ones, most do not find their way."""
+
+from contextlib import suppress
 
 import torch
 from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import Component, ExponentialFamily
-from bnpgan.components.distributions import Components, Elliptical
+from bnpgan.components.shapes import data_spread
 from bnpgan.engine.quadratic import squared_distances
 from bnpgan.partition import check_points
 from bnpgan.priors import Prior
+from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
 from bnpgan.samplers.proposals import Allocation, Pairs
 
+CELLS = 5, 25, 125  # of k-means++ seeds, from coarse to fine; as many as the slots come last
 ROUNDS = 10  # in which points follow the clusters, before clusters are merged
-ENOUGH = 400  # points to a slot, in these
-NEAR = 8  # other clusters with which one is compared
-TOO_WIDE = 5.0  # standard errors of kurtosis above a Gaussian's that make a cluster look like two
-TRIES = 8  # to split it
+ENOUGH = 400  # points to a cell, in these
+AGAIN = 2000  # points at least that all attempts take together: few points are quick, and have more modes to miss
+ATTEMPTS = 4  # at most, from each number of cells
+NEAR = 64  # other clusters with which one is compared: in many dimensions the pieces of one may lie far apart
+FEW = 200  # points of each cluster that are looked at to find out whether it is two
+TRIES = 4  # to split it
+AWAY = 8  # points of which the farthest from another is taken for one of the other cluster
 
 
-def starting_labels(x: Tensor, prior: Prior, component: Component, capacity: int) -> Tensor:
-    r"""Labels ``(N,)`` near a mode of the posterior, the largest cluster in slot 0 and so on.
+def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
+    r"""Labels ``(N,)`` near a mode of a sampler's law, the largest cluster in slot 0 and so on.
 
-    From the cells of ``capacity`` k-means++ seeds, points go to the cluster under which they are likeliest, ten times
-    (a subset of them, where there are many); then two clusters are merged while that makes the labels likelier,
+    From the cells of k-means++ seeds, in units of the spread of each column, points go to the cluster under which they
+    are likeliest, ten times; then two clusters are merged while that makes the labels likelier,
     :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, the best two first, and all points go where they are likeliest
-    again, twice. Small clusters that had no seed are by then parts of others, which look wider than Gaussians: these
-    are split where that makes the labels likelier. A family without marginal likelihoods in closed form starts from
-    the cells.
+    again, twice. So from one cell, from few and from many, never more than there are slots or points to carry them,
+    D + 1 each; of what they lead to the labels of the highest ``log_joint`` are kept. Of many points a subset does
+    this, and the others follow. Two clusters that had one seed are by then one: each cluster is split where that makes
+    the labels likelier. A family without marginal likelihoods in closed form does without merges and splits.
 
     Args:
         x: points ``(N, D)``.
-        prior: the law of the partition, :math:`p(z)`.
-        component: the family, with the marginal likelihood :math:`m`.
-        capacity: the number of slots.
+        sampler: whose prior, component, capacity and law are meant.
 
     Raises:
         ValueError: if points are not valid.
     """
     x = check_points(x).to(torch.float64)
-    labels = seeded_labels(x, capacity)
-    if not isinstance(component, ExponentialFamily):
-        return labels
-    some = torch.arange(len(x), device=x.device)
-    if len(x) > ENOUGH * capacity:
-        some = torch.randperm(len(x), device=x.device)[: ENOUGH * capacity]
-    few, follow = x[some], labels[some]
+    (N, D), capacity, device = (int(ranks.number(x)), x.shape[1]), sampler.capacity, x.device
+    most = max(1, min(capacity, N // (D + 1)))
+    few = x if len(x) <= ENOUGH * most else x[torch.randperm(len(x), device=device)[: ENOUGH * most]]
+    sizes = sorted({1, *(cells for cells in CELLS if cells < most), most})
+    tried, failed = list[tuple[float, Tensor]](), list[ValueError]()
+    for cells in sizes * max(1, min(ATTEMPTS, AGAIN // N)):
+        try:
+            labels = _from_cells(few, cells, sampler)
+            tried.append((float(sampler.log_joint(few, labels)), labels))
+        except ValueError as error:  # a cluster of points too far from one another for the digits of their sums
+            failed.append(error)
+    if not tried:
+        raise failed[0]
+    _, best = max(tried, key=lambda each: each[0])
+    if len(few) < len(x):
+        best = _settled(x, _likeliest(x, sampler.component, few, best, capacity), sampler)
+    best = _ordered(best, capacity)
+    if isinstance(sampler.component, ExponentialFamily) and ranks.scope() is None:  # a proposal sees one rank's points
+        with suppress(ValueError):  # as above: then there is no better one
+            best = _split(x, best, sampler)
+    return best
+
+
+def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
+    if cells == 1:
+        return torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    labels = seeded_labels(x / data_spread(x), cells)
     for _ in range(ROUNDS):
-        follow = _likeliest(few, component, few, follow, capacity)
-    labels = _likeliest(x, component, few, follow, capacity)
+        labels = _likeliest(x, sampler.component, x, labels, cells)
     for _ in range(2):
+        labels = _settled(x, labels, sampler)
+    return _ordered(labels, sampler.capacity)
+
+
+def _settled(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
+    prior, component, capacity = sampler.prior, sampler.component, sampler.capacity
+    if isinstance(component, ExponentialFamily):
         labels = _merged(x, labels, prior, component, capacity)
-        labels = _likeliest(x, component, x, labels, capacity)
-    if ranks.scope() is None:  # a proposal sees the points of one rank
-        labels = _split(x, labels, prior, component, capacity)
+    return _likeliest(x, component, x, labels, capacity)
+
+
+def _ordered(labels: Tensor, capacity: int) -> Tensor:
     return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]
 
 
@@ -92,50 +125,48 @@ def _merged(x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamil
     return slots[labels]
 
 
-def _split(x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamily, capacity: int) -> Tensor:
-    stats, found = component.stats(x, labels, capacity), labels.clone()
-    counts, wide = torch.bincount(labels, minlength=capacity), _wide(x, labels, component.posterior_mean(stats))
+def _split(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
+    # Two clusters that had one seed are split by what a few of their points tell; the others follow.
+    prior, component, capacity = sampler.prior, sampler.component, sampler.capacity
+    rank = torch.rand(len(x), device=x.device).argsort()  # the points in random order, then cluster after cluster
+    rank = rank[labels[rank].argsort(stable=True)]
+    counts = ranks.counts(labels, capacity)
+    within = torch.arange(len(x), device=x.device) - (counts.cumsum(0) - counts)[labels[rank]]
+    few = x[rank[within < FEW]]
+    found = labels[rank[within < FEW]]
+    stats, before, spread = component.stats(few, found, capacity), found.clone(), data_spread(x)
     for _ in range(TRIES):
-        if not wide or (counts > 0).all():
-            break
-        members = [(found == k).nonzero().flatten() for k in wide]
-        i, j = torch.stack([rows[torch.randperm(len(rows), device=x.device)[:2]] for rows in members], 1)
-        pairs = Pairs.disjoint(i, j, found, capacity)
-        allocation = Allocation(x, pairs, component, stats)
-        side, _ = allocation.grow()
+        counts = torch.bincount(found, minlength=capacity)
+        several, order = (counts > 1).nonzero().flatten(), found.argsort(stable=True)
+        first = (counts.cumsum(0) - counts)[several]
+        i, *others = (
+            order[first + (torch.rand(len(several), device=x.device) * counts[several]).long()] for _ in range(1 + AWAY)
+        )
+        distances = torch.stack([((few[i] - few[j]) / spread).square().sum(1) for j in others])
+        j = torch.stack(others).gather(0, distances.argmax(0, keepdim=True))[0]
+        pairs = Pairs.disjoint(i[i != j], j[i != j], found, capacity)
+        if not len(pairs.slots):
+            continue
+        allocation = Allocation(few, pairs, component, stats)
+        side, _ = allocation.plug_in()
         gains, sizes = allocation.gain(side), torch.bincount(2 * pairs.pair + side).view(-1, 2)
         for p in gains.argsort(descending=True).tolist():
             split, free = counts.clone(), (counts == 0).nonzero().flatten()[:1]
-            split[wide[p]], split[free] = sizes[p]
+            split[pairs.slots[p][0]], split[free] = sizes[p]
             if len(free) and float(gains[p] + prior.log_eppf(split) - prior.log_eppf(counts)) > 0:
                 found[pairs.points[(pairs.pair == p) & (side == 1)]], counts = free, split
-        wide = [k for k, rows in zip(wide, members, strict=True) if counts[k] == len(rows)]
-    return labels if torch.equal(found, labels) else _likeliest(x, component, x, found, capacity)
-
-
-def _wide(x: Tensor, labels: Tensor, components: Components) -> list[int]:
-    # The clusters in which the squared Mahalanobis distance has too large a mean square: D (D + 2) if the points are a
-    # Gaussian's, give or take (8 D (D + 2) / n)^(1/2) (Mardia, "Measures of multivariate skewness and kurtosis with
-    # applications", 1970, section 3). Less does no harm: the ends of overlapping clusters are each other's.
-    if not isinstance(components, Elliptical):
-        return []
-    D, wide = x.shape[1], []
-    factors = torch.linalg.cholesky(components.covariance)
-    for k in labels.unique().tolist():
-        apart = (x[labels == k] - components.mean[k]).T
-        square = torch.linalg.solve_triangular(factors[k], apart, upper=False).square().sum(0)
-        error = (8 * D * (D + 2) / len(square)) ** 0.5
-        if len(square) > 1 and float(square.square().mean()) > D * (D + 2) + TOO_WIDE * error:
-            wide.append(k)
-    return wide
+    if torch.equal(found, before):
+        return labels
+    other = _settled(x, _likeliest(x, component, few, found, capacity), sampler)
+    other = _ordered(other, capacity)
+    return other if float(sampler.log_joint(x, other)) > float(sampler.log_joint(x, labels)) else labels
 
 
 def _neighbours(x: Tensor, labels: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     # Pairs of clusters, each with those whose means are nearest in units of the data.
     used = counts.nonzero().flatten()
     means = ranks.all_sum(x.new_zeros(len(counts), x.shape[1]).index_add_(0, labels, x))[used] / counts[used, None]
-    width = ranks.mean((x - ranks.mean(x)) ** 2).sqrt()
-    means = means / torch.where(width > 0, width, 1.0)
+    means = means / data_spread(x)
     distances = squared_distances(means, means).fill_diagonal_(torch.inf)
     near = distances.argsort(1)[:, : min(NEAR, len(used) - 1)]
     return used.repeat_interleave(near.shape[1]), used[near.flatten()]

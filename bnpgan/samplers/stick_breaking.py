@@ -60,8 +60,8 @@ class StickBreaking(Sampler):
     by_sums: ClassVar[bool] = True
 
     def init(self, x: Tensor) -> Tensor:
-        """Labels ``(N,)`` near a mode: k-means++ seeds, rounds of the likeliest cluster, merges, splits."""
-        return starting_labels(x, self.prior, self.component, self.capacity)
+        """Labels ``(N,)`` near a mode: see :func:`~bnpgan.samplers.starts.starting_labels`."""
+        return starting_labels(x, self)
 
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:
