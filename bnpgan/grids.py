@@ -145,9 +145,9 @@ def drawn(log_p: Tensor) -> Tensor:
     return (p / torch.empty_like(p).exponential_()).argmax()
 
 
-def learned(part: object) -> tuple[str, ...]:
-    """The names of the fields of a dataclass that hold a grid of several values."""
-    return tuple(name for name, value in vars(part).items() if isinstance(value, Grid) and len(value) > 1)
+def grids(part: object) -> dict[str, Grid]:
+    """The fields of a dataclass that hold a grid of several values, by name."""
+    return {name: value for name, value in vars(part).items() if isinstance(value, Grid) and len(value) > 1}
 
 
 def check_positive(name: str, value: "float | Grid") -> None:

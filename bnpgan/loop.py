@@ -1,6 +1,7 @@
 """The loop of training: its steps, and the new partition before some of them."""
 
 import copy
+import math
 import time
 import warnings
 from dataclasses import replace
@@ -119,11 +120,14 @@ class Training(State):
             some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
         with own_randomness(y, self.seed, CLUSTER, self.step + 1):
             x, projection = reduced(y, clusterer.max_dim)
-            partition = replace(clusterer.fit(x[some], None if labels is None else labels[some]), projection=projection)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a chain that goes on from round to round; the flags are there
+                partition = clusterer.fit(x[some], None if labels is None else labels[some])
+            partition = replace(partition, projection=projection)
         if len(some) < len(x):
             everywhere = partition.predict(y)
             everywhere[some] = partition.labels
-            partition = replace(partition, labels=everywhere)
+            partition = replace(partition, labels=everywhere, log_joint=math.nan)
         reference = Partition.from_labels(x, labels, clusterer.capacity) if old is None and labels is not None else old
         return partition.align_to(reference) if s.matching and reference is not None else partition
 

@@ -69,6 +69,8 @@ class Partition:
         memory: what the clusterer needs to go on; each tensor is a scalar or has the leading axis ``K``, so that it can
             follow when slots are reordered.
         projection: how wide features were reduced before they were clustered; ``predict`` and the densities apply it.
+        log_joint: that of the labels under the law of the sampler that fitted them; nan where none did.
+        flags: what a fit found wrong, see :meth:`~bnpgan.samplers.base.Sampler.fit`.
 
     Raises:
         ValueError: if a label lies outside the slots, or lengths do not match.
@@ -85,6 +87,8 @@ class Partition:
     components: Components
     memory: dict[str, Tensor] = field(default_factory=dict)
     projection: Projection | None = None
+    log_joint: float = math.nan
+    flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", check_labels(self.labels, len(self.log_weights)))

@@ -37,6 +37,7 @@ ALLOWED = {
         "components",
         "diagnostics",
         "engine",
+        "grids",
         "memory",
         "partition",
         "priors",

@@ -1,7 +1,10 @@
 """The command that clusters points without a GAN."""
 
 import argparse
+import sys
+import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +14,14 @@ from matplotlib.figure import Figure
 from bnpgan import data, metrics, plotting, report
 from bnpgan.cli.parser import refuse
 from bnpgan.cli.shared import add_reading, check_seed, free, read
-from bnpgan.components import NormalInverseWishart
+from bnpgan.components import Coarsened, ExponentialFamily, NormalInverseWishart
 from bnpgan.disk import written
 from bnpgan.grids import Grid
 from bnpgan.limits import check_memory
 from bnpgan.partition import Partition, Projection
 from bnpgan.priors import DirichletProcess, PitmanYor, Prior
 from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, DPMeans, KMeans, Sampler, SliceSampler, SplitMerge, StickBreaking
+from bnpgan.samplers.flags import LOOKS, tell
 
 __all__ = ["add_cluster"]
 
@@ -27,7 +31,17 @@ MIXTURES: dict[str, Callable[..., Sampler]] = {
     "stick-breaking": StickBreaking,
     "slice": SliceSampler,
 }
-OF_MIXTURES = ("sweeps", "split_merge", "concentration", "discount", "scale")  # options that others do not have
+OF_MIXTURES = (
+    "sweeps",
+    "chains",
+    "split_merge",
+    "concentration",
+    "discount",
+    "scale",
+    "coarsen",
+)  # options that others do not have
+COMPARED = 2e9  # labels that are compared, at most, to find the point estimate: each draw with each; ten seconds
+BY_RULE = object()  # --coarsen without a number
 OF_DP_MEANS = ("clusters", "penalty")
 
 
@@ -38,10 +52,21 @@ def add_cluster(command: argparse.ArgumentParser) -> None:
     add_reading(command)
     command.add_argument("--capacity", type=int, default=20, help="slots; for kmeans the number of clusters")
     command.add_argument("--sweeps", type=int, help="of the sampler; by default what its class has")
-    command.add_argument("--split-merge", action="store_true", help="add split-merge moves, from one cluster on")
+    command.add_argument(
+        "--chains", type=int, help="of the sampler, by default 4; 1: the labels are one draw, the last of one chain"
+    )
+    command.add_argument("--split-merge", action="store_true", help="add split-merge moves")
     command.add_argument("--concentration", type=float, help="of the prior; by default it is learned")
     command.add_argument("--discount", type=float, help="of a Pitman-Yor prior; by default 0, a Dirichlet process")
     command.add_argument("--scale", type=float, help="of a cluster's covariance a priori; by default it is learned")
+    command.add_argument(
+        "--coarsen",
+        type=float,
+        nargs="?",
+        const=BY_RULE,
+        metavar="POINTS",
+        help="clusters are only nearly Gaussian: all points count for so many, by default 30 for each dimension",
+    )
     command.add_argument("--clusters", type=int, help="of dp-means: about how many to expect, by default 10")
     command.add_argument(
         "--penalty", type=float, help="of dp-means: what a cluster costs, in squared units of the data"
@@ -76,7 +101,16 @@ def _cluster(options: argparse.Namespace) -> None:
         f"capacity: {options.capacity} slots in {points.shape[1]} dimensions",
         "lower it",
     )
-    partition = clusterer.fit(points)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if isinstance(clusterer, Sampler) and options.chains != 1:
+            partition, more = _of_chains(
+                clusterer, points, 4 if options.chains is None else options.chains, options.seed
+            )
+            told += more
+        else:
+            partition = clusterer.fit(points)
+    told += [f"warning: {each.message}" for each in caught if each.category is UserWarning]
     if options.out is not None:
         with written(options.out) as file:
             np.save(file, partition.labels.numpy())
@@ -89,6 +123,33 @@ def _cluster(options: argparse.Namespace) -> None:
     scores = [] if truth is None else [report.table({name: metrics.clustering(partition.labels, truth)})]
     sizes = _sizes(partition, truth, data.class_names(options.file))
     print("\n".join([*told, *sizes, *scores, *(f"wrote {path}" for path in outputs)]))
+
+
+def _of_chains(sampler: Sampler, x: torch.Tensor, number: int, seed: int | None) -> tuple[Partition, list[str]]:
+    # The point estimate of the draws of several chains, and what they say of the number of clusters and of themselves.
+    if number < 1:
+        raise ValueError(f"chains must be at least 1, got {number}: pass e.g. --chains 4")
+    kept = max(1, sampler.sweeps // 2)
+    draws = max(1, min(kept, int((COMPARED / len(x)) ** 0.5) // number))
+    thin = kept // draws
+    seeds = range(seed or 0, (seed or 0) + number)
+    burn_in = sampler.sweeps - draws * thin
+    chains = sampler.chain(x, draws, max(0, burn_in), thin, seeds, progress=sys.stderr.isatty())
+    labels = chains.variation_of_information()
+    flags = tell(sampler, x, labels, chains.trace["log_joint"].mean(0).tolist()[-LOOKS:], None)
+    partition = replace(sampler.partition(x, labels), log_joint=float(sampler.log_joint(x, labels)), flags=tuple(flags))
+    shares = ", ".join(
+        f"{K}: {share:.0%}" for K, share in sorted(chains.number_of_clusters().items()) if share >= 0.005
+    )
+    told = [f"{number} chains of {sampler.sweeps} sweeps, {draws} draws of each", f"number of clusters  {shares}"]
+    try:
+        table = chains.summary()
+    except ModuleNotFoundError as error:
+        return partition, [*told, f"no R-hat and no effective sample size: {error}"]
+    for name, row in table.iterrows():
+        mixed = f"sd {row['sd']:.3g}  R-hat {row['r_hat']:.3f}  effective draws {row['ess_bulk']:.0f}"
+        told.append(f"{name:18s}  mean {row['mean']:.4g}  {mixed if row['sd'] else 'in all draws'}")
+    return partition, [*told, "labels: the draw of least expected variation of information"]
 
 
 def _reduced(x: torch.Tensor, clusterer: Clusterer) -> tuple[torch.Tensor, list[str]]:
@@ -122,6 +183,9 @@ def _clusterer(options: argparse.Namespace) -> Clusterer:
     if options.discount:
         prior = PitmanYor(concentration, options.discount)
     sweeps = {} if options.sweeps is None else {"sweeps": options.sweeps}
-    component = NormalInverseWishart(scale=options.scale)
+    component: ExponentialFamily = NormalInverseWishart(scale=options.scale)
+    if options.coarsen is not None:
+        points = None if options.coarsen is BY_RULE else options.coarsen
+        component = Coarsened(points=points) if options.scale is None else Coarsened(component, points)
     sampler = MIXTURES[options.clusterer](prior, component, capacity=options.capacity, **sweeps)
     return SplitMerge(sampler) if options.split_merge else sampler

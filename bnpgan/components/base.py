@@ -19,7 +19,7 @@ from bnpgan import ranks
 from bnpgan.components.distributions import Components
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.engine.loops import said_anew
-from bnpgan.grids import Grid, drawn, learned, record
+from bnpgan.grids import Grid, drawn, grids, record
 from bnpgan.memory import remembered
 
 Stats = Any
@@ -44,9 +44,14 @@ class Drawable(ABC):
     """
 
     @property
+    def grids(self) -> dict[str, Grid]:
+        """The grids of the hyper-parameters that are given as such, by name."""
+        return grids(self)
+
+    @property
     def learned(self) -> tuple[str, ...]:
         """The names of the hyper-parameters given as grids, which ``draw`` draws."""
-        return learned(self)
+        return tuple(self.grids)
 
     @abstractmethod
     def stats(self, x: Tensor, labels: Tensor, capacity: int) -> Stats:
@@ -208,10 +213,10 @@ class ExponentialFamily(Conjugate):
     def resolve(self, x: Tensor) -> tuple["Members", Tensor]:
         """The hyper-parameters for points ``(N, D)``, for each combination of the values of grids; log-weights."""
         values = self.hyper(x)
-        grids = {name: value for name, value in values.items() if isinstance(value, Grid)}
-        chosen = product(*(grid.values.tolist() for grid in grids.values()))
-        weights = product(*(grid.log_weights.tolist() for grid in grids.values()))
-        members = [record(values | dict(zip(grids, numbers, strict=True))) for numbers in chosen]
+        given = {name: value for name, value in values.items() if isinstance(value, Grid)}
+        chosen = product(*(grid.values.tolist() for grid in given.values()))
+        weights = product(*(grid.log_weights.tolist() for grid in given.values()))
+        members = [record(values | dict(zip(given, numbers, strict=True))) for numbers in chosen]
         log_weights = torch.tensor([sum(parts) for parts in weights], dtype=torch.float64)
         return Members(members, x.device), log_weights.to(x.device)
 

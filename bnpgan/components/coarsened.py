@@ -11,13 +11,14 @@ from bnpgan.components.defaults import data_size
 from bnpgan.components.distributions import Components
 from bnpgan.components.normal_inverse_wishart import NormalInverseWishart
 from bnpgan.engine.chunks import rows_at_once
-from bnpgan.grids import check_positive
+from bnpgan.grids import Grid, check_positive
 from bnpgan.memory import remembered
 
 if TYPE_CHECKING:
     from bnpgan.engine.seating import Predictive
 
 
+EACH = 30.0  # points that each dimension is worth by default
 WEIGHT = 0.3  # of the scale, as a share of what all points count for
 
 
@@ -63,8 +64,9 @@ class Coarsened(ExponentialFamily):
     Args:
         component: an exponential family. As default Gaussians that are more alike than by default, for with so few
             points a cluster does not find its own shape.
-        points: :math:`\alpha`, what all points together count for, however many there are. Clusters below a few
-            percent of it are not told apart; far above N nothing is coarsened.
+        points: :math:`\alpha`, what all points together count for, however many there are: clusters that are worth
+            less than a few of them are not told apart, and far above N nothing is coarsened. ``None``: 30 for each
+            dimension, with which a handful of clusters, up to some twenty, can each tell a covariance.
 
     Raises:
         ValueError: if ``points`` is not positive, or ``component`` no exponential family.
@@ -81,10 +83,11 @@ class Coarsened(ExponentialFamily):
     """
 
     component: ExponentialFamily = field(default_factory=lambda: NormalInverseWishart(weight=WEIGHT))
-    points: float = 300.0
+    points: float | None = None
 
     def __post_init__(self) -> None:
-        check_positive("points", self.points)
+        if self.points is not None:
+            check_positive("points", self.points)
         if not isinstance(self.component, ExponentialFamily):
             raise ValueError(
                 f"component must be an exponential family, got {type(self.component).__name__}: pass e.g. "
@@ -92,14 +95,14 @@ class Coarsened(ExponentialFamily):
             )
 
     @property
-    def learned(self) -> tuple[str, ...]:
-        """The names of the hyper-parameters of the family that are given as grids."""
-        return self.component.learned
+    def grids(self) -> dict[str, Grid]:
+        """The grids of the hyper-parameters of the family that are given as such, by name."""
+        return self.component.grids
 
     @remembered
     def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters of the family for points ``(N, D)`` that count as ``points``; log-weights."""
-        replicas = 1 + round(data_size(x) / self.points)
+        replicas = 1 + round(data_size(x) / (EACH * x.shape[1] if self.points is None else self.points))
         members, log_weights = self.component.weighing(1 / replicas).resolve(x)
         return _coarse(members, replicas), log_weights
 

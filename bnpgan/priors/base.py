@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Gamma
 
 from bnpgan.engine.loops import said_anew
-from bnpgan.grids import Grid, drawn, joint, learned, record
+from bnpgan.grids import Grid, drawn, grids, joint, record
 
 
 class Partitions(ABC):
@@ -79,9 +79,14 @@ class Partitions(ABC):
     # What follows.
 
     @property
+    def grids(self) -> dict[str, Grid]:
+        """The grids of the hyper-parameters that are given as such, by name."""
+        return grids(self)
+
+    @property
     def learned(self) -> tuple[str, ...]:
         """The names of the hyper-parameters given as grids, which ``draw`` draws."""
-        return learned(self)
+        return tuple(self.grids)
 
     def draw(self, counts: Tensor, ordered: bool = False) -> Self:
         r"""This prior with its grids replaced by a draw given counts ``(C,)``, :math:`p(g) \propto w_g p(n \mid g)`.

@@ -5,6 +5,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import ClassVar, final
 
@@ -20,6 +21,8 @@ from bnpgan.memory import remembered, unchanged
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points, check_room
 from bnpgan.priors import Masses, OrderedWeights, Partitions, Prior
 from bnpgan.randomness import forked
+from bnpgan.samplers.flags import looks, tell
+from bnpgan.waits import read
 
 __all__ = ["Clusterer", "Sampler"]
 
@@ -120,14 +123,22 @@ class Sampler(Clusterer):
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Take ``sweeps`` steps from ``labels`` (``init`` where there are none) and partition by the last labels.
 
-        Where it takes long a terminal shows a progress bar.
+        It warns, once each, where all slots are in use, a learned value is at the end of its grid, the log-joint still
+        climbs, or labels that were given were never left and ``init`` is better. The partition has these as ``flags``
+        (``slots``, ``grid``, ``climbing``, ``stuck``), and the log-joint of its labels. Where it takes long a terminal
+        shows a progress bar.
         """
         x = check_double(x)  # once, and not in every step
         check_room(self.capacity, len(x))
-        labels = self.init(x) if labels is None else labels
-        for _ in tqdm(range(self.sweeps), desc=type(self).__name__, delay=5, leave=False, disable=None, unit="sweep"):
-            labels = self.step(x, labels)
-        return self.partition(x, labels)
+        z, heights, when = self.init(x) if labels is None else labels, list[Tensor](), looks(self.sweeps)
+        bar = tqdm(range(self.sweeps), desc=type(self).__name__, delay=5, leave=False, disable=None, unit="sweep")
+        for i in bar:
+            z = self.step(x, z)
+            if i + 1 in when:
+                heights.append(self.log_joint(x, z))
+        last = heights[-1] if heights else self.log_joint(x, z)
+        flags = tell(self, x, z, read(*heights), labels)
+        return replace(self.partition(x, z), log_joint=float(last), flags=tuple(flags))
 
     @final
     def hyperparameters(self, x: Tensor, labels: Tensor) -> dict[str, float]:
@@ -136,10 +147,9 @@ class Sampler(Clusterer):
         One of the component that bears the name of one of the prior is called ``component_NAME``.
         """
         prior, stats = self.draw(*check_state(x, labels, self.capacity))
-        family = self.component.fixed(stats)
         drawn = {name: float(getattr(prior, name)) for name in self.prior.learned}
         for name in self.component.learned:
-            drawn[f"component_{name}" if name in drawn else name] = float(getattr(family, name))
+            drawn[f"component_{name}" if name in drawn else name] = float(getattr(stats.prior, name))
         return drawn
 
     @final
