@@ -18,7 +18,7 @@ from bnpgan.components import Coarsened, ExponentialFamily, NormalInverseWishart
 from bnpgan.disk import written
 from bnpgan.grids import Grid
 from bnpgan.limits import check_memory
-from bnpgan.partition import Partition, Projection
+from bnpgan.partition import Partition, reduced
 from bnpgan.priors import DirichletProcess, PitmanYor, Prior
 from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, DPMeans, KMeans, Sampler, SliceSampler, SplitMerge, StickBreaking
 from bnpgan.samplers.flags import LOOKS, tell
@@ -95,14 +95,17 @@ def _cluster(options: argparse.Namespace) -> None:
     x, truth = read(options.file, options)
     x = x.flatten(1)
     torch.manual_seed(options.seed or 0)
-    points, told = _reduced(x, clusterer)
-    check_memory(
-        8.0 * options.capacity * points.shape[1] ** (2 if name in MIXTURES else 1),
-        f"capacity: {options.capacity} slots in {points.shape[1]} dimensions",
-        "lower it",
-    )
+    told = list[str]()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        points, projection = reduced(x, clusterer.max_dim)
+        if projection is not None:
+            told.append(f"reduced {x.shape[1]} dimensions to {points.shape[1]} by PCA")
+        check_memory(
+            8.0 * options.capacity * points.shape[1] ** (2 if name in MIXTURES else 1),
+            f"capacity: {options.capacity} slots in {points.shape[1]} dimensions",
+            "lower it",
+        )
         if isinstance(clusterer, Sampler) and options.chains != 1:
             partition, more = _of_chains(
                 clusterer, points, 4 if options.chains is None else options.chains, options.seed
@@ -150,13 +153,6 @@ def _of_chains(sampler: Sampler, x: torch.Tensor, number: int, seed: int | None)
         mixed = f"sd {row['sd']:.3g}  R-hat {row['r_hat']:.3f}  effective draws {row['ess_bulk']:.0f}"
         told.append(f"{name:18s}  mean {row['mean']:.4g}  {mixed if row['sd'] else 'in all draws'}")
     return partition, [*told, "labels: the draw of least expected variation of information"]
-
-
-def _reduced(x: torch.Tensor, clusterer: Clusterer) -> tuple[torch.Tensor, list[str]]:
-    if clusterer.max_dim is None or x.shape[1] <= clusterer.max_dim:
-        return x, []
-    told = f"reduced {x.shape[1]} dimensions to {clusterer.max_dim} by PCA"
-    return Projection.fit(x, clusterer.max_dim)(x), [told]
 
 
 def _sizes(partition: Partition, truth: torch.Tensor | None, names: list[str] | None) -> list[str]:
