@@ -30,6 +30,7 @@ ALLOWED = {
     "data": {"limits", "ranges"},
     "models": set(),
     "diagnostics": set(),
+    "combining": set(),
     "plotting": {"diagnostics", "disk", "partition"},  # partition for a type only
     "partition": {"components", "engine", "memory", "ranks"},
     # Of priors and components the tiers only: see below.
