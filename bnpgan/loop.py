@@ -1,7 +1,6 @@
 """The loop of training: its steps, and the new partition before some of them."""
 
 import copy
-import math
 import time
 import warnings
 from dataclasses import replace
@@ -127,7 +126,7 @@ class Training(State):
         if len(some) < len(x):
             everywhere = partition.predict(y)
             everywhere[some] = partition.labels
-            partition = replace(partition, labels=everywhere, log_joint=math.nan)
+            partition = replace(partition, labels=everywhere, log_joint=None)
         reference = Partition.from_labels(x, labels, clusterer.capacity) if old is None and labels is not None else old
         return partition.align_to(reference) if s.matching and reference is not None else partition
 

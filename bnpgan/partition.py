@@ -69,7 +69,7 @@ class Partition:
         memory: what the clusterer needs to go on; each tensor is a scalar or has the leading axis ``K``, so that it can
             follow when slots are reordered.
         projection: how wide features were reduced before they were clustered; ``predict`` and the densities apply it.
-        log_joint: that of the labels under the law of the sampler that fitted them; nan where none did.
+        log_joint: that of the labels under the law of the sampler that fitted them; ``None`` where none did.
         flags: what a fit found wrong, see :meth:`~bnpgan.samplers.base.Sampler.fit`.
 
     Raises:
@@ -87,7 +87,7 @@ class Partition:
     components: Components
     memory: dict[str, Tensor] = field(default_factory=dict)
     projection: Projection | None = None
-    log_joint: float = math.nan
+    log_joint: float | None = None
     flags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

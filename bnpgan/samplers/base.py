@@ -137,7 +137,7 @@ class Sampler(Clusterer):
             if i + 1 in when:
                 heights.append(self.log_joint(x, z))
         last = heights[-1] if heights else self.log_joint(x, z)
-        flags = tell(self, x, z, read(*heights), labels)
+        flags = tell(self, x, z, read(*heights) if heights else [], labels)
         return replace(self.partition(x, z), log_joint=float(last), flags=tuple(flags))
 
     @final
