@@ -23,7 +23,7 @@ class NormalInverseGamma(InverseGammaFamily):
         mean: :math:`m_0`, ``(D,)``; ``None``: a centre of the data that a few stray rows do not
             move.
         scale: :math:`b`, ``(D,)`` or a number for all dimensions. ``None``: the prior mean of :math:`\sigma_d^2` is the
-            variance within groups of the data times ``factor``: :math:`b = f (\nu - 2) v_K`, with K = 3, 8 or 20
+            variance within groups of the data times ``factor``: :math:`b = f (\nu - 2) v_K`, with K = 4 or 16
             groups (see :func:`~bnpgan.components.shapes.within_covariances`), which is learned.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > 2`, the weight of ``scale`` in points; ``None``: 3, and where ``scale`` is set from the

@@ -60,7 +60,7 @@ class SemiConjugateNormal(Drawable):
         spread: :math:`\tau`, ``(D,)`` or a number for all dimensions; ``None``: ``WIDE`` = 3 times the spread of the
             bulk of the data.
         scale: :math:`\psi`, ``(D,)`` or a number; ``None``: the prior mean of :math:`\sigma_d^2` is the variance within
-            twenty groups of the data, as for :class:`~bnpgan.components.NormalInverseGamma`.
+            16 groups of the data, as for :class:`~bnpgan.components.NormalInverseGamma`.
         nu: :math:`\nu > 2`, the weight of ``scale`` in points.
 
     Raises:

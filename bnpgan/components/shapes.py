@@ -8,7 +8,7 @@ from torch import Tensor
 from bnpgan import ranks
 from bnpgan.memory import remembered
 
-POINTS = 2000  # of the data, at most, that are looked at: a hundred for each of twenty groups
+POINTS = 2000  # of the data, at most, that are looked at: more than a hundred for each of the groups
 GROUPS = 4, 16  # so many groups: from clusters that are most of the data to ones that are a few points in a hundred
 EACH = 2  # points to a group for each number of its mean and the constant, at least, on average
 ROUNDS = 15  # of expectation-maximisation, at most: by then few points still move
@@ -37,7 +37,7 @@ def data_spread(x: Tensor) -> Tensor:
 
 
 def within_covariances(x: Tensor, diagonal: bool = False) -> list[Tensor]:
-    """Covariances ``(D, D)`` within 3, 8 and 20 groups of the points ``(N, D)``, or only their diagonals.
+    """Covariances ``(D, D)`` within 4 and 16 groups of the points ``(N, D)``, or only their diagonals.
 
     The groups are the clusters of Gaussians that share one covariance, each point in the likeliest. They start from
     k-means++ seeds in units of the spread of each column, under random numbers of their own: what comes out is a
@@ -72,13 +72,17 @@ def _sketch(x: Tensor) -> np.ndarray:
 
 
 def _cauchy(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # The centre (D,), and the variances (D,), 1 for a column that does not vary.
+    # The centre (D,), and the variances (D,), 1 for a column that does not vary. Where most values of a column are the
+    # same the law has no width: it is kept from what those are apart that differ.
     D, centre, variance = y.shape[1], y.mean(0), y.var(0)
-    varies = variance > 0
+    varies = (y != y[0]).any(0)
+    apart = np.abs(y - np.median(y, 0))[:, varies]
+    least = (apart > 0).mean(0) * np.nanmedian(np.where(apart > 0, apart, np.nan), 0) ** 2 / 4
     for _ in range(ROUNDS):
         squares = (y - centre) ** 2
         weight = (1 + D) / (1 + (squares[:, varies] / variance[varies]).sum(1))
         centre, variance = weight @ y / weight.sum(), weight @ squares / len(y)
+        variance[varies] = np.maximum(variance[varies], least)
     return centre, np.where(varies, variance, 1.0)
 
 
@@ -102,6 +106,6 @@ def _within(y: np.ndarray, K: int, diagonal: bool) -> np.ndarray:
         covariance = apart.T @ apart / N
         own = np.maximum(covariance.diagonal(), LEAST**2)
         share = 1.0 if diagonal else D / (N + D)
-        covariance = (1 - share) * covariance + share * np.diag(own)
-    units = np.sqrt(variance)
-    return units[:, None] * covariance * units
+        covariance *= 1 - share
+        np.fill_diagonal(covariance, own)
+    return covariance * np.sqrt(np.outer(variance, variance))  # as symmetric as before
