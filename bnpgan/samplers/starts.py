@@ -20,6 +20,7 @@ ROUNDS = 10  # in which points follow the clusters, before clusters are merged
 ENOUGH = 400  # points to a cell, in these
 AGAIN = 2000  # points at least that all attempts take together: few points are quick, and have more modes to miss
 ATTEMPTS = 4  # at most, from each number of cells
+ALIKE = 1e-4  # nats by which two attempts that found the same may differ
 NEAR = 64  # other clusters with which one is compared: in many dimensions the pieces of one may lie far apart
 FEW = 200  # points of each cluster that are looked at to find out whether it is two
 TRIES = 4  # to split it
@@ -58,7 +59,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
             failed.append(error)
     if not tried:
         raise failed[0]
-    _, best = max(tried, key=lambda each: each[0])
+    highest = max(value for value, _ in tried)
+    best = next(labels for value, labels in tried if value > highest - ALIKE)  # whatever rounding says, in any units
     if len(few) < len(x):
         best = _settled(x, _likeliest(x, sampler.component, few, best, capacity), sampler)
     best = _ordered(best, capacity)
@@ -111,7 +113,7 @@ def _merged(x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamil
     i, j = _neighbours(x, labels, counts)
     gains[i, j] = gain(i, j) if len(i) else 0.0
     while float(gains.max()) > 0:
-        first, second = divmod(int(gains.argmax()), capacity)
+        first, second = sorted(divmod(int(gains.argmax()), capacity))  # either is the best, as rounding has it
         sums[first] += sums[second]
         counts[first] += counts[second]
         sums[second], counts[second] = 0, 0

@@ -1,18 +1,40 @@
-"""The start of the samplers that move all points at once."""
+"""The start of all samplers."""
+
+from dataclasses import replace
 
 import pytest
 import torch
+from sklearn.datasets import load_iris, load_wine
 from sklearn.metrics import adjusted_rand_score
+from sklearn.preprocessing import StandardScaler
 
 from bnpgan import data
 from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
 from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures
-from bnpgan.samplers import StickBreaking, starts
+from bnpgan.samplers import IGMM, Algorithm8, CRPGibbs, SliceSampler, SplitMerge, StickBreaking, starts
 from bnpgan.samplers.kmeans import seeded_labels
 from bnpgan.samplers.starts import starting_labels
 
 DP = DirichletProcess(1.0)
+KINDS = {
+    "CRPGibbs": CRPGibbs,
+    "IGMM": IGMM,
+    "StickBreaking": StickBreaking,
+    "SliceSampler": SliceSampler,
+    "Algorithm8": Algorithm8,
+    "SplitMerge": lambda *parts, **more: SplitMerge(StickBreaking(*parts, **more)),
+}
+TABLES = {"wine": load_wine, "iris": load_iris}
+each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+
+
+def blobs():
+    """Three clusters twenty standard deviations apart."""
+    truth = torch.arange(180) % 3
+    centres = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.2]], dtype=torch.float64)
+    noise = torch.randn(180, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return centres[truth] + 0.05 * noise, truth
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -22,7 +44,7 @@ def test_start_finds_the_modes_of_the_grid(seed, few, monkeypatch):
         monkeypatch.setattr(starts, "ENOUGH", 20)
     torch.manual_seed(seed)
     x, truth = data.grid(4000)
-    labels = starting_labels(x, DP, NormalInverseWishart(), 40)
+    labels = starting_labels(x, StickBreaking(DP, NormalInverseWishart(), capacity=40))
     counts = torch.bincount(labels, minlength=40)
     assert (counts > 0).sum() == 25
     assert all(len(labels[truth == k].unique()) == 1 for k in range(25))
@@ -46,7 +68,6 @@ def test_merges_make_the_labels_likelier(prior, family):
 
     assert likelihood(merged) > likelihood(cells)
     assert all(len(merged[cells == k].unique()) == 1 for k in cells.unique())  # whole cells
-    assert (starts._merged(x, merged, prior, family, 12) == merged).all()  # until none is worth it
     assert sampler.init(x).max() < 12
 
 
@@ -59,25 +80,49 @@ def test_two_in_one_are_split_and_gaussians_are_not(family, monkeypatch):
     means = 6 * torch.randn(6, 4, dtype=torch.float64, generator=generator)
     means[5] = means[4] + 4 * width[4]
     x = means[truth] + width[truth] * torch.randn(3000, 4, dtype=torch.float64, generator=generator)
-    joined = truth.clamp(max=4)
-    assert starts._wide(x, joined, family.posterior_mean(family.stats(x, joined, 8))) == [4]
+    joined, sampler = truth.clamp(max=4), StickBreaking(DP, family, capacity=8)
     torch.manual_seed(0)
-    assert torch.equal(starts._split(x, truth, DP, family, 8), truth)
-    found = starts._split(x, joined, DP, family, 8)
-    assert [len(found[joined == k].unique()) for k in range(5)] == [1, 1, 1, 1, 2]
-    assert (found.unique() < 8).all()
+    assert torch.equal(starts._split(x, truth, sampler), truth)
+    found = starts._split(x, joined, sampler)
     assert adjusted_rand_score(truth, found) > 0.98 > adjusted_rand_score(truth, joined)
-    assert torch.equal(starts._split(x, joined, DP, family, 5), joined)  # no slot is free
-    monkeypatch.setattr(starts, "TOO_WIDE", float("inf"))
-    assert torch.equal(starts._split(x, joined, DP, family, 8), joined)
+    assert sampler.log_joint(x, found) > sampler.log_joint(x, joined)
+    assert torch.equal(starts._split(x, joined, replace(sampler, capacity=5)), joined)  # no slot is free
+    monkeypatch.setattr(starts, "TRIES", 0)
+    assert torch.equal(starts._split(x, joined, sampler), joined)
 
 
 def test_families_without_marginals_or_with_categories_start_too():
     x = torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    torch.manual_seed(0)
-    cells = seeded_labels(x, 5)
-    torch.manual_seed(0)
-    assert torch.equal(starting_labels(x, DP, SemiConjugateNormal(), 5), cells)
+    assert starting_labels(x, StickBreaking(DP, SemiConjugateNormal(), capacity=5)).max() < 5
     codes = torch.randint(0, 3, (50, 4), generator=torch.Generator().manual_seed(0)).double()
-    assert starting_labels(codes, DP, DirichletCategorical(), 5).max() < 5
-    assert starting_labels(x[:1], DP, NormalInverseWishart(scale=1.0), 5).tolist() == [0]
+    assert starting_labels(codes, StickBreaking(DP, DirichletCategorical(), capacity=5)).max() < 5
+    assert starting_labels(x[:1], StickBreaking(DP, NormalInverseWishart(scale=1.0), capacity=5)).tolist() == [0]
+
+
+@each_kind
+def test_all_samplers_start_alike(kind):
+    x, truth = blobs()
+    assert adjusted_rand_score(truth, kind(DP, NormalInverseWishart(), capacity=100).init(x)) == 1
+
+
+def table(name):
+    return torch.as_tensor(StandardScaler().fit_transform(TABLES[name]().data))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_start_does_not_depend_on_spare_slots(name, monkeypatch):
+    """Nor on the sampler; and where it may not begin with few cells, and with one for each slot, it does."""
+    x, found = table(name), {}
+    for capacity in (20, 60, 200):
+        for seed in range(2):
+            torch.manual_seed(seed)
+            sampler = IGMM(DP, NormalInverseWishart(), capacity=capacity)
+            labels = sampler.init(x)
+            # Under one law: that of 200 slots.
+            law = replace(sampler, capacity=200)
+            found[capacity, seed] = len(labels.unique()), float(law.log_joint(x, labels))
+    most = max(value for _, value in found.values())
+    assert {K for K, _ in found.values()} <= set(range(2, 6)), found
+    assert all(value > most - 20 for _, value in found.values()), found
+    fine = seeded_labels(x, 60)
+    assert law.log_joint(x, fine) < most - 100  # what the start was: as many cells as slots

@@ -1,0 +1,88 @@
+"""In other units, and beside a stray row, data have the same clusters, whatever the sampler."""
+
+import pytest
+import torch
+from sklearn.metrics import adjusted_rand_score
+from test_starts import DP, KINDS, blobs, each_kind
+
+from bnpgan.components import NormalInverseGamma, NormalInverseWishart
+from bnpgan.samplers import Algorithm8, CRPGibbs
+
+each_family = pytest.mark.parametrize(
+    "family", [NormalInverseWishart(), NormalInverseGamma()], ids=["full", "diagonal"]
+)
+
+
+def fitted(kind, family, x, sweeps=2):
+    torch.manual_seed(3)
+    return kind(DP, family, capacity=20, sweeps=sweeps).fit(x).labels
+
+
+@each_kind
+@each_family
+def test_the_labels_are_the_same_in_any_units(kind, family):
+    """Three clear clusters and a column of noise; the same seed, sweep by sweep, up to rounding."""
+    x, truth = blobs()
+    x = torch.cat([x, torch.randn(180, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(1))], 1)
+    before = fitted(kind, family, x)
+    for column, unit in ((0, 1e-6), (2, 1e6)):
+        other = x.clone()
+        other[:, column] *= unit
+        assert torch.equal(fitted(kind, family, other), before), (unit, column)
+    assert adjusted_rand_score(truth, before) > 0.9
+
+
+class Towards(NormalInverseWishart):
+    """What the default was: the covariance of the data drawn towards a multiple of the identity."""
+
+    def spread(self, x):
+        (N, D), covariance = x.shape, x.T.cov()
+        eye = torch.eye(D, dtype=x.dtype)
+        return [(N * covariance + D * covariance.trace() / D * eye) / (N + D)], D + 2.0
+
+
+def test_a_scale_that_depends_on_units_is_found_out():
+    x, truth = blobs()
+    x = torch.cat([x, 1e6 * torch.randn(180, 1, dtype=torch.float64)], 1)
+    assert adjusted_rand_score(truth, fitted(KINDS["StickBreaking"], Towards(), x)) < 0.5
+
+
+@each_kind
+@pytest.mark.parametrize("stray", [-999.0, 1e6])
+def test_a_stray_row_is_a_cluster_of_its_own_and_no_more(kind, stray):
+    x, truth = blobs()
+    x = torch.cat([x, torch.full((1, 2), stray, dtype=torch.float64)])
+    labels = fitted(kind, NormalInverseWishart(), x)
+    assert adjusted_rand_score(torch.cat([truth, torch.tensor([3])]), labels) > 0.95
+    assert int((labels == labels[180]).sum()) == 1
+
+
+@each_kind
+@each_family
+def test_a_flag_that_few_rows_have_hides_no_clusters(kind, family):
+    x, truth = blobs()
+    flag = (torch.arange(180) % 90 == 0).double()[:, None]
+    labels = fitted(kind, family, torch.cat([x, flag], 1))
+    assert adjusted_rand_score(truth, labels) > 0.9
+
+
+def test_algorithm8_is_at_the_truth_from_its_start():
+    x, truth = blobs()
+    sampler = Algorithm8(DP, NormalInverseWishart(), sweeps=2)
+    for seed in range(2):
+        torch.manual_seed(seed)
+        labels = sampler.fit(x).labels
+        assert sampler.log_joint(x, labels) > sampler.log_joint(x, truth) - 20
+
+
+@pytest.mark.parametrize(("N", "D", "K"), [(400, 16, 1), (100, 10, 1), (600, 16, 3)])
+def test_the_restaurant_finds_what_there_is_in_many_dimensions(N, D, K):
+    generator, truth = torch.Generator().manual_seed(0), torch.arange(N) % K
+    centres = 3 * torch.randn(K, D, dtype=torch.float64, generator=generator) * (K > 1)
+    x = centres[truth] + torch.randn(N, D, dtype=torch.float64, generator=generator)
+    sampler = CRPGibbs(DP, NormalInverseWishart(), sweeps=2)
+    labels = sampler.fit(x).labels
+    assert sampler.log_joint(x, labels) > sampler.log_joint(x, truth) - 50
+    assert adjusted_rand_score(truth, labels) == 1
+    *_, last = sampler.seatings(x)  # what its start was: one after another
+    assert sampler.log_joint(x, last.labels) < sampler.log_joint(x, truth) - 50 or K == 1 == len(last.labels.unique())
