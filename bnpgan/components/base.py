@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -41,7 +41,12 @@ class Drawable(ABC):
         >>> from bnpgan.components import SemiConjugateNormal
         >>> isinstance(SemiConjugateNormal(), Drawable), isinstance(SemiConjugateNormal(), Conjugate)
         (True, False)
+
+    Attributes:
+        normalised: whether a marginal likelihood is the density of a law of points, which can be drawn.
     """
+
+    normalised: ClassVar[bool] = True
 
     @property
     def grids(self) -> dict[str, Grid]:

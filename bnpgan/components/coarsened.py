@@ -67,9 +67,10 @@ class Coarsened(ExponentialFamily):
         points: :math:`\alpha`, what all points together count for, however many there are: clusters that are worth
             less than a few of them are not told apart, and far above N nothing is coarsened. ``None``: 30 for each
             dimension, with which a handful of clusters, up to some twenty, can each tell a covariance.
+        replicas: g; ``None``: by that rule.
 
     Raises:
-        ValueError: if ``points`` is not positive, or ``component`` no exponential family.
+        ValueError: if ``points`` is not positive, ``replicas`` below 1, or ``component`` no exponential family.
 
     Example:
         >>> x = torch.randn(500, 2, dtype=torch.float64) ** 3  # no Gaussian
@@ -84,10 +85,14 @@ class Coarsened(ExponentialFamily):
 
     component: ExponentialFamily = field(default_factory=lambda: NormalInverseWishart(weight=WEIGHT))
     points: float | None = None
+    replicas: int | None = None
+    normalised = False
 
     def __post_init__(self) -> None:
         if self.points is not None:
             check_positive("points", self.points)
+        if self.replicas is not None and (not isinstance(self.replicas, int) or self.replicas < 1):
+            raise ValueError(f"replicas must be a whole number of at least 1, got {self.replicas}: pass None")
         if not isinstance(self.component, ExponentialFamily):
             raise ValueError(
                 f"component must be an exponential family, got {type(self.component).__name__}: pass e.g. "
@@ -102,13 +107,15 @@ class Coarsened(ExponentialFamily):
     @remembered
     def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters of the family for points ``(N, D)`` that count as ``points``; log-weights."""
-        replicas = 1 + round(data_size(x) / (EACH * x.shape[1] if self.points is None else self.points))
+        points = EACH * x.shape[1] if self.points is None else self.points
+        replicas = self.replicas or 1 + round(data_size(x) / points)
         members, log_weights = self.component.weighing(1 / replicas).resolve(x)
         return _coarse(members, replicas), log_weights
 
     def fixed(self, stats: CoarsenedStats) -> "Coarsened":
-        """This family with every hyper-parameter of the inner one set to what the statistics were made with."""
-        return replace(self, component=cast(ExponentialFamily, self.component.fixed(stats.inner)))
+        """This family with every hyper-parameter set to what the statistics were made with."""
+        inner = cast(ExponentialFamily, self.component.fixed(stats.inner))
+        return replace(self, component=inner, replicas=stats.replicas)
 
     def phi(self, x: Tensor, hyper: Any) -> Tensor:
         """The features of the family."""
@@ -150,8 +157,8 @@ class Coarsened(ExponentialFamily):
 
     @property
     def has_seating(self) -> bool:
-        """Whether the family has a compiled loop."""
-        return self.component.has_seating
+        """Whether the family has a compiled loop, and no subclass says anew what it stands for."""
+        return super().has_seating and self.component.has_seating
 
     def too_far(self, stats: CoarsenedStats) -> str:
         """What is wrong where the sums of a slot have lost their digits."""
