@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bnpgan.components import (
+    Coarsened,
     Component,
     DirichletCategorical,
     NormalInverseGamma,
@@ -23,7 +24,7 @@ from bnpgan.priors import DirichletProcess, FiniteDirichlet, Masses, MixtureOfFi
 from bnpgan.samplers import IGMM, Algorithm8, CRPGibbs, Sampler, SliceSampler, SplitMerge, StickBreaking
 from bnpgan.testing.points import FEW
 
-__all__ = ["cases", "combinations", "pairs"]
+__all__ = ["cases", "coarsened", "combinations", "pairs"]
 
 SLOTS, TRUNCATED = 6, 4
 """Capacities: one slot more than points, so that a wrong mass of new clusters shows; so few sticks that it matters."""
@@ -61,6 +62,24 @@ def cases() -> dict[str, Case]:
         "SplitMerge(CRPGibbs), PY, NIW": (SplitMerge(free(CRPGibbs, PY, niw(plane)), pairs=4), plane),
         "SplitMerge(StickBreaking), DP, NIW": (SplitMerge(sticks(DP, niw(plane, kappa=1.0)), pairs=4), plane),
     }
+
+
+def coarsened() -> dict[str, Case]:
+    """Every sampler with families of which three points count as one, learned or not, in one dimension or two."""
+    line, plane = FEW[:5, :1].contiguous(), FEW[:5]
+    families = {
+        "NIW*": (Coarsened(niw(line, kappa=1.0, factor=SCALES), replicas=3), line),
+        "NIG": (Coarsened(normal(NormalInverseGamma, plane), replicas=3), plane),
+        "categorical": (Coarsened(DirichletCategorical(0.5, categories=3), points=2.5), CATEGORIES),
+    }
+    found: dict[str, Case] = {}
+    for name, (family, x) in families.items():
+        for kind in (CRPGibbs, IGMM, Algorithm8, SliceSampler):
+            found[f"{kind.__name__}, DP, coarsened {name}"] = (free(kind, DP, family), x)
+        found[f"StickBreaking, DP, coarsened {name}"] = (sticks(DP, family), x)
+        for base in (free(CRPGibbs, PY, family), sticks(DP, family)):
+            found[f"SplitMerge({type(base).__name__}), coarsened {name}"] = (SplitMerge(base, pairs=4), x)
+    return found
 
 
 def combinations() -> dict[str, Case]:

@@ -83,6 +83,8 @@ def geweke(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 
     References:
         Geweke, "Getting it right: joint distribution tests of posterior simulators", 2004.
     """
+    if not sampler.component.normalised:
+        return Row(note="the marginals of the family are no law of points")
     chains, steps, fresh = 80, 6 * length, 120 * length
     sampler = replace(sampler, component=pinned(sampler.component, x))  # type: ignore[type-var]
     direct = [_features(sampler, *_joint_draw(sampler, x, z)) for z in prior.sample(fresh)]
@@ -94,8 +96,7 @@ def geweke(sampler: Sampler, x: Tensor, prior: Law, level: float, length: int = 
             _, statistics = sampler.draw(y, z)
             y = sampler.component.posterior_sample(statistics).sample(z)
             if t % 3 == 0:
-                family = sampler.component.fixed(statistics)
-                values = [float(getattr(family, name)) for name in sampler.component.learned]
+                values = [float(getattr(statistics.prior, name)) for name in sampler.component.learned]
                 visited.append(_features(sampler, y, z, values))
     # By ranks, for tails can be heavy.
     ranks = torch.from_numpy(rankdata(direct + visited, axis=0)) / (len(direct) + len(visited))

@@ -63,6 +63,8 @@ def parameter_draws(component: Component, x: Tensor, level: float, length: int =
     which needs no normaliser, and whose terms are bounded. It is tested after no points against two, and after two
     against all.
     """
+    if not component.normalised:
+        return Row(note="its marginals are no law of points")
     n = 500 * length
     family = pinned(component, x, learned=True)
     columns = []

@@ -77,13 +77,14 @@ def learned_values(sampler: Sampler, x: Tensor, level: float, length: int = 1) -
         chances = {}
         for (v, prior), (w, family) in product(*map(oracle.members, parts)):
             law = prior.log_marginal(counts) if sampler.ordered else prior.log_eppf(counts)
-            evidence = family.log_evidence(family.stats(x, labels, C))
-            chances[_values(sampler, prior, family)] = math.log(v * w) + float(law + evidence)
+            statistics = family.stats(x, labels, C)
+            chance = math.log(v * w) + float(law + family.log_evidence(statistics))
+            chances[_values(sampler, prior, statistics)] = chance
         expected = dict(zip(chances, draws * torch.tensor(list(chances.values())).softmax(0).numpy(), strict=True))
         seen = dict.fromkeys(expected, 0)
         for _ in range(draws):
             prior, statistics = sampler.draw(x, labels)
-            values = _values(sampler, prior, sampler.component.fixed(statistics))
+            values = _values(sampler, prior, statistics)
             if values not in seen:
                 return Row(math.inf, 0.0, level, note=f"{values} is no value of the grids")
             seen[values] += 1
@@ -93,8 +94,9 @@ def learned_values(sampler: Sampler, x: Tensor, level: float, length: int = 1) -
     return Row(float(np.abs(residuals).max()), float(p), level)
 
 
-def _values(sampler: Sampler, prior: object, family: object) -> tuple[float, ...]:
-    learned = [(prior, name) for name in sampler.prior.learned] + [(family, name) for name in sampler.component.learned]
+def _values(sampler: Sampler, prior: object, statistics: Any) -> tuple[float, ...]:
+    learned = [(prior, name) for name in sampler.prior.learned]
+    learned += [(statistics.prior, name) for name in sampler.component.learned]
     return tuple(float(getattr(part, name)) for part, name in learned)
 
 

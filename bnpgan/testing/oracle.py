@@ -15,7 +15,13 @@ import numpy as np
 import torch
 from scipy import integrate, stats
 
-from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
+from bnpgan.components import (
+    Coarsened,
+    DirichletCategorical,
+    NormalInverseGamma,
+    NormalInverseWishart,
+    SphericalNormal,
+)
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
 from bnpgan.grids import Grid, as_grid
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, MixtureOfFiniteMixtures, PitmanYor
@@ -49,6 +55,7 @@ def label_vectors(n: int, capacity: int) -> list[tuple[int, ...]]:
     return list(product(range(capacity), repeat=n))
 
 
+@singledispatch
 def members(part: Any) -> Iterator[tuple[float, Any]]:
     """Pairs of a probability and a prior or family with numbers for its grids, for all combinations of values.
 
@@ -61,6 +68,11 @@ def members(part: Any) -> Iterator[tuple[float, Any]]:
     for choice in product(*choices):
         values = dict(zip(part.learned, (value for value, _ in choice), strict=True))
         yield math.prod(weight for _, weight in choice), replace(part, **values)
+
+
+@members.register
+def _(part: Coarsened) -> Iterator[tuple[float, Any]]:
+    return ((weight, replace(part, component=family)) for weight, family in members(part.component))
 
 
 def number(value: float | Grid) -> float:

@@ -189,10 +189,8 @@ def _only_adding(family: Any) -> Any:
 
 
 def _unconditioned_family(family: Any) -> Any:
-    (name,) = family.learned
-
-    def draw(self: Any, stats: Stats) -> Stats:
-        return type(family).draw(self, replace(stats, log_posterior=getattr(family, name).log_weights.to(stats.n)))
+    def draw(self: Any, stats: Any) -> Stats:
+        return type(family).draw(self, replace(stats, log_posterior=torch.zeros_like(stats.log_posterior)))
 
     return broken(family, draw=draw)
 
