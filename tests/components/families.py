@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from bnpgan.components import (
+    Coarsened,
     Component,
     DirichletCategorical,
     NormalInverseGamma,
     NormalInverseWishart,
     SphericalNormal,
 )
+from bnpgan.components.coarsened import CoarsenedStats
 from bnpgan.components.dirichlet_categorical import DirichletCategoricalStats
 from bnpgan.components.inverse_gamma import InverseGammaStats
 from bnpgan.components.normal_inverse_wishart import NormalInverseWishartStats
@@ -62,6 +64,9 @@ CASES = {
         ("DirichletCategorical", lambda D: DirichletCategorical(0.6, VALUES), categorical),
     )
 }
+COARSENED = {  # of which three points count as one
+    f"{name}, coarsened": Case(Coarsened(case.family, replicas=3), case.points) for name, case in CASES.items()
+}
 FOLLOWED = {
     NormalInverseWishartStats: ("matrix", "inverse", "log_det", "constant"),
     InverseGammaStats: ("first", "second", "scale", "constant"),
@@ -69,7 +74,8 @@ FOLLOWED = {
 }
 GAUSSIAN = [NormalInverseWishart, NormalInverseGamma, SphericalNormal]
 
-each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+each_case = pytest.mark.parametrize("case", (CASES | COARSENED).values(), ids=(CASES | COARSENED).keys())
+each_law = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())  # of points, which can be drawn
 each_gaussian = pytest.mark.parametrize("kind", GAUSSIAN)
 
 
@@ -80,6 +86,8 @@ def empty(case: Case, capacity: int = 1):
 
 def followed(stats) -> dict[str, Tensor]:
     """The tensors that ``add_`` keeps up to date."""
+    if isinstance(stats, CoarsenedStats):
+        return {f"inner {name}": value for name, value in followed(stats.inner).items()} | {"n": stats.n}
     return {name: getattr(stats, name) for name in ("n", *FOLLOWED[type(stats)])}
 
 

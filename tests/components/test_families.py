@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from families import CASES, assert_same_stats, each_case, empty, followed, gaussian
+from families import CASES, assert_same_stats, each_case, each_law, empty, followed, gaussian
 
 from bnpgan.components import DirichletCategorical
 from bnpgan.engine import chunks
@@ -159,7 +159,7 @@ def test_natural_weights_of_the_features_give_the_density_at_the_posterior_mean(
 # The posterior of the parameters.
 
 
-@each_case
+@each_law
 def test_mean_density_under_posterior_draws_is_the_predictive(case):
     """20,000 draws, six standard errors, for one point and for two: E[p(y) p(y')] = p(y | x) p(y' | x, y)."""
     R, x, new = 20_000, case.points(6), case.points(8)
@@ -174,7 +174,7 @@ def test_mean_density_under_posterior_draws_is_the_predictive(case):
             assert abs(values.mean() - expected) < 6 * values.std() / math.sqrt(R)
 
 
-@each_case
+@each_law
 def test_posterior_draws_have_the_posterior_mean(case):
     """20,000 draws, six standard errors, of every parameter."""
     R, x = 20_000, case.points(6)
@@ -193,7 +193,7 @@ def test_each_slot_is_drawn_by_itself(case):
     assert len(drawn.mean.unique(dim=0)) == 4
 
 
-@each_case
+@each_law
 def test_components_of_a_posterior_have_a_row_for_each_slot(case):
     stats = case.family.stats(case.points(4), torch.tensor([0, 1, 0, 1]), 5)
     for components in (case.family.posterior_mean(stats), case.family.posterior_sample(stats)):
@@ -240,7 +240,7 @@ def test_fixed_family_is_the_same_one(case):
     torch.testing.assert_close(fixed.log_predictive(again, new), case.family.log_predictive(stats, new))
 
 
-@each_case
+@each_law
 def test_fixed_family_of_other_points_keeps_what_these_have_set(case):
     family = type(case.family)()  # everything from the data
     x = torch.cat([case.points(6), case.points(6).amax(0, keepdim=True)])
