@@ -45,7 +45,8 @@ def measure(options: argparse.Namespace, store: Store) -> None:
             if x is None or truth is None:
                 points, labels, _ = gaussians(at["N"], at["D"], at["K"], 1.0, 0)
                 x, truth = torch.from_numpy(points).to(options.device), torch.from_numpy(labels).to(options.device)
-            work = lloyd(x, at["K"]) if name == "KMeans" else sweeps_from(sampler(name, "growth", at["K"]), x, truth)
+            method = None if name == "KMeans" else sampler(name, "growth", at["K"], x)
+            work = lloyd(x, at["K"]) if method is None else sweeps_from(method, x, truth)
             seconds = [work()]
             seconds += [work() for _ in range(2 if seconds[0] < LIMIT / 10 else 0)]
             last[name, axis] = statistics.median(seconds)

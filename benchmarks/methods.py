@@ -16,7 +16,7 @@ from bnpgan.components import NormalInverseWishart
 from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import IGMM, CRPGibbs, DPMeans, KMeans, Sampler, SliceSampler, SplitMerge, StickBreaking
 
-PUBLISHED = {"kappa": 0.01, "weight": 1e-9, "factor": 0.05}
+PUBLISHED = {"kappa": 0.01, "share": 0.05}  # mean and Psi are those of the set: its mean, and so much of Cov(X)
 # What is passed to the constructors of ours, by set; "*" for all sets. Tune here. The capacity is T of the set.
 SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     # NormalInverseWishart: what is left None is set, and learned, from the data. A and B have the prior that the
@@ -76,11 +76,18 @@ def settings(method: str, case: str) -> dict[str, Any]:
     return of_set(SETTINGS[method], case, {}) | {"component": of_set(SETTINGS["component"], case, {}), "start": start}
 
 
-def sampler(name: str, case: str, capacity: int) -> Sampler:
-    """One of our samplers, with the settings of a set."""
-    component = NormalInverseWishart(**of_set(SETTINGS["component"], case, {}))
+def family(case: str, x: torch.Tensor) -> NormalInverseWishart:
+    """The family for the points of a set, with its settings."""
+    options = dict(of_set(SETTINGS["component"], case, {}))
+    if "share" in options:
+        options |= {"mean": x.mean(0), "scale": options.pop("share") * x.T.cov()}
+    return NormalInverseWishart(**options)
+
+
+def sampler(name: str, case: str, capacity: int, x: torch.Tensor) -> Sampler:
+    """One of our samplers for the points of a set, with its settings."""
+    component, prior = family(case, x), DirichletProcess(1.0)
     options = of_set(SETTINGS[name], case, {})
-    prior = DirichletProcess(1.0)
     if name == "SplitMerge":
         return SplitMerge(StickBreaking(prior, component, capacity=capacity), **options)
     classes: dict[str, Any] = {
@@ -103,7 +110,7 @@ def chain(name: str) -> tuple[Callable[[Case, int], Run], Callable[[Case], Calla
 
     def run(case: Case, seed: int) -> Run:
         torch.manual_seed(seed)
-        method = sampler(name, case.name, case.recipe.T)
+        method = sampler(name, case.name, case.recipe.T, case.x)
         one = of_set(STARTS.get(name, {}), case.name, "init") == "one"
         labels = torch.zeros_like(case.truth) if one else method.init(case.x)
         sweeps = 0
@@ -114,7 +121,7 @@ def chain(name: str) -> tuple[Callable[[Case, int], Run], Callable[[Case], Calla
             sweeps += 1
 
     def pace(case: Case) -> Callable[[], float]:
-        return sweeps_from(sampler(name, case.name, case.recipe.T), case.x, case.truth)
+        return sweeps_from(sampler(name, case.name, case.recipe.T, case.x), case.x, case.truth)
 
     return run, pace
 
@@ -126,7 +133,8 @@ def likeliest(case: Case, labels: NDArray) -> NDArray:
     while the likeliest given these have .86 (the default prior) or .868 (the published one).
     """
     z = torch.from_numpy(labels).to(case.x.device)
-    return sampler("StickBreaking", case.name, case.recipe.T).partition(case.x, z).predict(case.x).cpu().numpy()
+    method = sampler("StickBreaking", case.name, case.recipe.T, case.x)
+    return method.partition(case.x, z).predict(case.x).cpu().numpy()
 
 
 def sweeps_from(method: Sampler, x: torch.Tensor, labels: torch.Tensor) -> Callable[[], float]:
