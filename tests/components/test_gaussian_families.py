@@ -9,7 +9,8 @@ from families import CASES, assert_same_stats, each_gaussian, followed, gaussian
 from scipy import integrate, stats
 
 from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SphericalNormal
-from bnpgan.components.defaults import SHARES
+from bnpgan.components.defaults import FACTORS
+from bnpgan.components.shapes import LEAST, data_center, within_covariances
 from bnpgan.engine import chunks
 
 each_dimension = pytest.mark.parametrize("D", [1, 3])
@@ -119,14 +120,20 @@ def test_default_scale_and_mean_follow_shift_and_scaling(kind, a):
         (SphericalNormal, 2, lambda covariance: covariance.diagonal().mean().view(1)),
     ],
 )
-def test_default_prior_means_of_a_covariance_are_shares_of_that_of_the_data(kind, given_up, reduced):
-    x = gaussian(2)(100_000) * torch.tensor([1.0, 3.0])
+def test_default_prior_means_of_a_covariance_are_multiples_of_those_within_groups(kind, given_up, reduced):
+    x = gaussian(2)(2_000) * torch.tensor([1.0, 3.0]) + 100 * torch.randint(0, 4, (2_000, 1))
+    shapes = within_covariances(x, diagonal=kind is not NormalInverseWishart)
     members, log_weights = kind(nu=9.0).resolve(x)
-    assert len(members) == len(log_weights) == len(SHARES)
-    for prior, share in zip(members, SHARES.values, strict=True):
-        torch.testing.assert_close(
-            prior.scale / (prior.nu - given_up), share * reduced(x.T.cov()), rtol=1e-3, atol=1e-4
-        )
+    assert len(members) == len(log_weights) == len(shapes) * len(FACTORS)
+    torch.testing.assert_close(log_weights.exp(), torch.full_like(log_weights, 1 / len(members)))
+    expected = [factor * reduced(shape) for shape in shapes for factor in FACTORS.values]
+    for prior, scale in zip(members, expected, strict=True):
+        torch.testing.assert_close(prior.scale / (prior.nu - given_up), scale)
+        torch.testing.assert_close(prior.mean, data_center(x))
+    # The blobs are four, of variances 1 and 9.
+    torch.testing.assert_close(
+        reduced(shapes[0]), reduced(torch.tensor([1.0, 9.0]).double().diag()), rtol=0.1, atol=0.2
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,11 +148,11 @@ def test_a_scale_from_the_data_weighs_the_share_of_them_that_is_asked_for(kind, 
     assert kind(scale=1.0, weight=0.5).resolve(x)[0][0].nu == given_up + 1
 
 
-def test_an_isotropic_scale_is_at_the_mean_variance_of_the_data():
-    x = gaussian(2)(100_000) * torch.tensor([1.0, 3.0])
-    prior = NormalInverseWishart(nu=9.0, factor=0.5, isotropic=True).resolve(x)[0][0]
-    expected = 0.5 * x.var(0).mean() * torch.eye(2, dtype=x.dtype)
-    torch.testing.assert_close(prior.scale / (9.0 - 3), expected, rtol=1e-3, atol=0)
+def test_an_isotropic_scale_is_at_the_mean_variance_within_groups():
+    x = gaussian(2)(500) * torch.tensor([1.0, 3.0])
+    members, _ = NormalInverseWishart(nu=9.0, factor=0.5, isotropic=True).resolve(x)
+    for prior, shape in zip(members, within_covariances(x), strict=True):
+        torch.testing.assert_close(prior.scale / (9.0 - 3), 0.5 * shape.trace() / 2 * torch.eye(2, dtype=x.dtype))
 
 
 @each_gaussian
@@ -166,11 +173,12 @@ def test_default_scale_stands_a_constant_column(kind):
     assert component.posterior_sample(s).log_prob(x).isfinite().all()
 
 
-def test_variances_are_drawn_towards_their_mean():
-    x = torch.tensor([[0.0, 1.0], [0.0, 3.0], [0.0, 5.0], [0.0, 7.0]], dtype=torch.float64)  # variances 0 and 5
-    scale = NormalInverseGamma(factor=1.0, nu=3.0).resolve(x)[0][0].scale
-    torch.testing.assert_close(scale, torch.tensor([2 / 6 * 2.5, 4 / 6 * 5 + 2 / 6 * 2.5], dtype=torch.float64))
-    assert SphericalNormal(factor=1.0, nu=3.0).resolve(x)[0][0].scale.tolist() == pytest.approx([2.5])
+def test_a_column_that_does_not_vary_varies_a_little():
+    """In units of its own: nothing of the other columns, whose units may be any, is mixed in."""
+    x = gaussian(2)(30) * torch.tensor([0.0, 1.0])
+    for unit in (1.0, 1e6):
+        scale = NormalInverseGamma(factor=1.0, nu=3.0).resolve(unit * x)[0][0].scale
+        assert float(scale[0]) == pytest.approx(LEAST**2) and 0.1 < float(scale[1]) / unit**2 < 2
 
 
 @each_gaussian

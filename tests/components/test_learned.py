@@ -8,7 +8,7 @@ from families import CASES, assert_same_stats, categorical, each_gaussian, gauss
 from scipy import stats as laws
 
 from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
-from bnpgan.components.defaults import SHARES
+from bnpgan.components.defaults import FACTORS
 from bnpgan.grids import Grid
 
 VALUES, LOG_WEIGHTS = [0.1, 0.5, 2.0, 8.0], torch.tensor([0.1, 0.4, 0.3, 0.2]).log()
@@ -124,10 +124,10 @@ def test_evidence_without_points_is_one(make, points):
 
 
 @each_gaussian
-def test_default_factor_is_a_grid_of_shares_where_the_scale_comes_from_the_data(kind):
-    assert kind().factor is SHARES
+def test_default_factor_is_a_grid_where_the_scale_comes_from_the_data(kind):
+    assert kind().factor is FACTORS
     assert kind(scale=1.0).factor == 1.0
-    assert kind(scale=1.0, factor=SHARES).factor is SHARES
+    assert kind(scale=1.0, factor=FACTORS).factor is FACTORS
     assert kind(factor=0.3).learned == ()
 
 

@@ -8,7 +8,8 @@ import torch
 from scipy import integrate, special, stats
 
 from bnpgan.components import semi_conjugate_normal
-from bnpgan.components.semi_conjugate_normal import SHARE, SemiConjugateNormal
+from bnpgan.components.semi_conjugate_normal import WIDE, SemiConjugateNormal
+from bnpgan.components.shapes import data_center, data_spread, within_covariances
 
 # One dimension: points, mean, spread, scale, nu. The last two have two modes: far away and narrow, or near and wide.
 CASES = {
@@ -171,9 +172,9 @@ def test_nothing_depends_on_the_unit(scale):
 def test_hyper_parameters_left_out_are_set_from_the_data():
     x = torch.randn(10_000, 2, dtype=torch.float64) * torch.tensor([1.0, 5.0]) + 7
     prior = SemiConjugateNormal(nu=5.0).resolve(x)
-    torch.testing.assert_close(prior.mean, x.mean(0))
-    torch.testing.assert_close(prior.spread, x.std(0), rtol=0.01, atol=0)
-    torch.testing.assert_close(prior.scale / (5.0 - 2), SHARE * x.var(0), rtol=0.01, atol=0)
+    torch.testing.assert_close(prior.mean, data_center(x))
+    torch.testing.assert_close(prior.spread, WIDE * data_spread(x))
+    torch.testing.assert_close(prior.scale / (5.0 - 2), within_covariances(x, diagonal=True)[-1].diagonal())
 
 
 def test_fixed_keeps_what_the_statistics_were_made_with():
@@ -212,6 +213,6 @@ def test_bad_hyper_parameter_is_named(name, value):
         SemiConjugateNormal(**{name: value}).resolve(torch.randn(5, 2))
 
 
-def test_points_that_are_all_equal_set_no_spread():
-    with pytest.raises(ValueError, match=r"^spread .* not all equal"):
+def test_points_that_are_all_equal_set_no_scale():
+    with pytest.raises(ValueError, match=r"^scale .* all equal"):
         SemiConjugateNormal().resolve(torch.full((5, 2), 0.5, dtype=torch.float64))
