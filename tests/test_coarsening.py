@@ -1,0 +1,22 @@
+"""What docs/coarsening.md shows is so."""
+
+import re
+from pathlib import Path
+
+PAGE = (Path(__file__).parent.parent / "docs" / "coarsening.md").read_text()
+
+
+def test_the_example_finds_three_clusters_where_gaussians_are_many():
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    names: dict = {}
+    exec(compile(code, "docs/coarsening.md", "exec"), names)
+    assert names["found"]["Coarsened"] == 3
+    assert 9 <= names["found"]["NormalInverseWishart"] <= 12
+
+
+def test_the_setting_of_the_page_is_the_default():
+    names: dict = {}
+    exec("from bnpgan.components import *", names)
+    default, told = names["Coarsened"](), re.search(r"`Coarsened\(\)`, `([^`]*)`", PAGE).group(1)
+    shown = eval(told, names)
+    assert (shown.points, shown.component.weight) == (default.points, default.component.weight)
