@@ -8,6 +8,7 @@ from pyro import distributions as dist
 
 from bnpgan import data
 from bnpgan.components import (
+    Coarsened,
     DirichletCategorical,
     NormalInverseGamma,
     NormalInverseWishart,
@@ -59,6 +60,7 @@ def samplers(sweeps):
         "IGMM": IGMM(learned, wishart, **few),
         "IGMM, not compiled": IGMM(Told(1.0), wishart, **few),
         "SliceSampler": SliceSampler(learned, wishart, **few),
+        "StickBreaking, coarsened": StickBreaking(learned, Coarsened(NormalInverseGamma(), points=20), **few),
         "Algorithm8": Algorithm8(prior, SemiConjugateNormal(), **few),
         "SplitMerge of sticks": SplitMerge(StickBreaking(learned, wishart, **few), pairs=4),
         "SplitMerge of seats": SplitMerge(CRPGibbs(prior, wishart, **few), pairs=4),

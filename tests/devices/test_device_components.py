@@ -7,6 +7,7 @@ from places import assert_on, assert_same, moved
 from bnpgan.components import (
     Categoricals,
     Centroids,
+    Coarsened,
     DiagonalGaussians,
     DirichletCategorical,
     Gaussians,
@@ -15,6 +16,7 @@ from bnpgan.components import (
     SemiConjugateNormal,
     SphericalNormal,
 )
+from bnpgan.components.distributions import Scaled
 from bnpgan.engine.inversion import categorical, invert
 from bnpgan.engine.slots import choose
 from bnpgan.grids import Grid
@@ -34,6 +36,9 @@ CONJUGATE = {
     "SphericalNormal, a grid": SphericalNormal(scale=0.7, factor=Grid([0.1, 0.5, 2.0])),
     "DirichletCategorical": DirichletCategorical(),
     "DirichletCategorical, a grid": DirichletCategorical(Grid([0.1, 1.0, 5.0]), categories=4),
+    "NormalInverseWishart, coarsened": Coarsened(points=30),
+    "NormalInverseGamma, coarsened": Coarsened(NormalInverseGamma(), replicas=3),
+    "DirichletCategorical, coarsened": Coarsened(DirichletCategorical(), points=30),
 }
 FAMILIES = {
     **CONJUGATE,
@@ -47,7 +52,7 @@ def each(families):
 
 
 def points(family):
-    if isinstance(family, DirichletCategorical):
+    if isinstance(getattr(family, "component", family), DirichletCategorical):
         return torch.randint(4, (N, D)).double()
     return normal(N, D) + torch.arange(D)
 
@@ -182,6 +187,7 @@ DISTRIBUTIONS = {
     "DiagonalGaussians": lambda: DiagonalGaussians(normal(K, D), normal(K, D).exp()),
     "Centroids": lambda: Centroids(normal(K, D), normal(K).exp()),
     "Categoricals": lambda: Categoricals(normal(K, D, 4).log_softmax(-1)),
+    "Scaled": lambda: Scaled(DISTRIBUTIONS["Gaussians"](), normal(K)),
 }
 each_distribution = pytest.mark.parametrize("name", DISTRIBUTIONS)
 
@@ -202,7 +208,7 @@ def test_densities_and_best_slots_are_those_of_the_cpu(gpu, name):
     assert_same(there.assign(*theirs[::-1]), here.assign(*ours[::-1]))
 
 
-@pytest.mark.parametrize("name", [name for name in DISTRIBUTIONS if name != "Categoricals"])
+@pytest.mark.parametrize("name", [name for name in DISTRIBUTIONS if name not in ("Categoricals", "Scaled")])
 def test_covariances_are_full_matrices_on_the_device(gpu, name):
     (there, *_), (here, *_) = of(name, gpu.device)
     assert_on(gpu.device, there.covariance)

@@ -16,7 +16,7 @@ from torch import distributed
 
 import bnpgan
 from bnpgan import ranks
-from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SemiConjugateNormal
+from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SemiConjugateNormal, shapes
 from bnpgan.grids import Grid
 from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import CRPGibbs, KMeans, Sharded, StickBreaking
@@ -43,6 +43,10 @@ MUTANTS = {
     "sums are not exchanged": {"all_sum": lambda t: t},
     "all ranks draw the same numbers": {"rank": lambda: 0},
 }
+
+
+def shapes_of(x) -> list:
+    return [shapes.data_center(x), shapes.data_spread(x), *shapes.within_covariances(x)]
 
 
 def message(function, *args) -> str:
@@ -74,6 +78,12 @@ def run_rank(rank: int, folder: Path) -> None:
             torch.manual_seed(1)
             p = Sharded(base).fit(x[own], labels if labels is None else labels[own])
             found["kmeans"][split, start] = p.labels, p.log_weights, p.components.mean, p.components.variance
+    found["shapes"] = {}
+    for most in (shapes.POINTS, 50):  # all points, and some
+        before, shapes.POINTS = shapes.POINTS, most
+        with ranks.together(X.device):
+            found["shapes"][most] = shapes_of(X[own].clone())
+        shapes.POINTS = before
     for name, family in KINDS.items():
         base = StickBreaking(DirichletProcess(Grid.gamma()), family, capacity=9, sweeps=3)
         torch.manual_seed(2)
@@ -143,6 +153,15 @@ def test_kmeans_of_two_ranks_is_that_of_one(found, split, start):
         expected = alone.log_weights, alone.components.mean, alone.components.variance
         for got, want in zip(of_rank[1:], expected, strict=True):
             torch.testing.assert_close(got, want, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("most", [shapes.POINTS, 50])
+def test_scales_of_two_ranks_are_those_of_one(found, most, monkeypatch):
+    monkeypatch.setattr(shapes, "POINTS", most)
+    alone, of_half = shapes_of(X.clone()), shapes_of(X[:310].clone())
+    for part in found:
+        assert all(map(torch.equal, part["shapes"][most], alone))
+        assert not torch.equal(part["shapes"][most][0], of_half[0])
 
 
 def test_what_is_drawn_for_the_slots_is_drawn_alike(found):
