@@ -25,7 +25,7 @@ x = centres[torch.randint(3, (40,))] + 0.45 * torch.randn(40, 2)
 # %%
 # Without labels ``seatings`` is the first sweep, when nobody sits yet; with labels it is ``step``, one point at a time.
 
-sampler = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(scale=1.4, kappa=0.02, nu=10.0), capacity=8)
+sampler = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(x.mean(0), scale=1.4, kappa=0.02, nu=10.0), capacity=8)
 seatings = list(sampler.seatings(x))
 tables = [list(dict.fromkeys(s.labels[: s.index].tolist())) for s in seatings]  # in the order in which they opened
 

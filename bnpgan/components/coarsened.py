@@ -73,6 +73,7 @@ class Coarsened(ExponentialFamily):
         ValueError: if ``points`` is not positive, ``replicas`` below 1, or ``component`` no exponential family.
 
     Example:
+        >>> import torch
         >>> x = torch.randn(500, 2, dtype=torch.float64) ** 3  # no Gaussian
         >>> family = Coarsened(NormalInverseWishart(), points=100)
         >>> stats = family.stats(x, torch.zeros(500, dtype=torch.int64), capacity=2)

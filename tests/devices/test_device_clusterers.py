@@ -238,7 +238,8 @@ def test_bad_points_and_labels_are_named(gpu):
 
 def test_algorithm_8_opens_clusters_on_the_device(gpu):
     x = points()[0].to(gpu.device)
-    sampler = Algorithm8(DirichletProcess(30.0), SemiConjugateNormal(), capacity=C, auxiliaries=10)
+    family = SemiConjugateNormal(spread=x.std(0), scale=0.05 * x.var(0))
+    sampler = Algorithm8(DirichletProcess(30.0), family, capacity=C, auxiliaries=10)
     labels = sampler.step(x, torch.zeros(N, dtype=torch.int64, device=gpu.device))
     assert_on(gpu.device, labels)
     assert len(labels.unique()) > 1
