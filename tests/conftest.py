@@ -11,6 +11,8 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+if threading.current_thread() is threading.main_thread():  # a background job ignores the Ctrl-C that tests send
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 SECONDS = 5.0  # GPU time comes in pieces of a few minutes
 
 

@@ -124,10 +124,10 @@ MEANT = {
     "a clusterer": (["cluster", "k-means", "{p}"], "did you mean kmeans?"),
 }
 ABSURD = {
-    "slots": (["train", "sc-gan", "--backbone", "mlp", "--capacity", str(10**12)], "lower capacity"),
+    "slots": (["train", "sc-gan", "--backbone", "mlp", "--capacity", str(10**12)], "at most 1,000,000 slots"),
     "slots of a plain GAN": (
         ["train", "gan", "--backbone", "mlp", "--capacity", str(10**12)],
-        "--capacity: 1000000000",
+        "at most 1,000,000 slots",
     ),
     "width": (["train", "sc-gan", "--backbone", "mlp", "--width", str(10**9)], "lower capacity, width"),
     "bytes that cannot be counted": (["train", "sc-gan", "--backbone", "mlp", "--width", str(10**18)], "lower cap"),

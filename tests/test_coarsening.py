@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from bnpgan.components.coarsened import EACH
+
 PAGE = (Path(__file__).parent.parent / "docs" / "coarsening.md").read_text()
 
 
@@ -17,6 +19,9 @@ def test_the_example_finds_three_clusters_where_gaussians_are_many():
 def test_the_setting_of_the_page_is_the_default():
     names: dict = {}
     exec("from bnpgan.components import *", names)
-    default, told = names["Coarsened"](), re.search(r"`Coarsened\(\)`, `([^`]*)`", PAGE).group(1)
-    shown = eval(told, names)
-    assert (shown.points, shown.component.weight) == (default.points, default.component.weight)
+    default = names["Coarsened"]()
+    family, each = re.search(
+        r"`Coarsened\(\)`[^`]*`([^`]*)`, and `points` of (\d+) for each\s+dimension", PAGE
+    ).groups()
+    assert (default.points, float(each)) == (None, EACH)
+    assert eval(family, names).weight == default.component.weight

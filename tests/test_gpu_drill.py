@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
 STAGES = ["tests", "exactness", "ceilings", "samplers", "training", "mnist"]
 
@@ -16,6 +18,7 @@ def drill(out, *words):
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
+@pytest.mark.slow  # the whole drill in small, a minute; what can go wrong around its stages is below
 def test_every_stage_finds_something_and_the_table_can_be_read(tmp_path):
     done = drill(tmp_path)
     assert done.returncode == 0, done.stderr

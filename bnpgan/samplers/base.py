@@ -130,6 +130,7 @@ class Sampler(Clusterer):
         """
         x = check_double(x)  # once, and not in every step
         check_room(self.capacity, len(x))
+        labels = None if labels is None else check_labels(labels, self.capacity, len(x), x.device)
         z, heights, when = self.init(x) if labels is None else labels, list[Tensor](), looks(self.sweeps)
         bar = tqdm(range(self.sweeps), desc=type(self).__name__, delay=5, leave=False, disable=None, unit="sweep")
         for i in bar:

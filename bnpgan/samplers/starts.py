@@ -46,6 +46,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
         ValueError: if points are not valid.
     """
     x = check_points(x).to(torch.float64)
+    if x.device.type != "cpu" and ranks.scope() is None and len(x) <= AGAIN:  # all would be launches, and none work
+        return starting_labels(x.cpu(), sampler).to(x.device)
     (N, D), capacity, device = (int(ranks.number(x)), x.shape[1]), sampler.capacity, x.device
     most = max(1, min(capacity, N // (D + 1)))
     few = x if len(x) <= ENOUGH * most else x[torch.randperm(len(x), device=device)[: ENOUGH * most]]

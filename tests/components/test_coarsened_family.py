@@ -101,7 +101,9 @@ def test_scaled_components_do_what_components_do(case):
     assert one.sample(torch.tensor([0, 2, 2])).shape == (3, new.shape[1])
 
 
-@pytest.mark.parametrize(("N", "points", "replicas"), [(30, 300, 1), (150, 300, 1), (151, 300, 2), (900, 300, 4), (150, None, 3)])
+@pytest.mark.parametrize(
+    ("N", "points", "replicas"), [(30, 300, 1), (150, 300, 1), (151, 300, 2), (900, 300, 4), (150, None, 3)]
+)
 def test_so_many_points_count_as_one(N, points, replicas):
     family = Coarsened(NormalInverseWishart(scale=1.0), points=points)
     stats = family.stats(gaussian(2)(N), torch.zeros(N, dtype=torch.int64), 2)
