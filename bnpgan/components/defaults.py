@@ -14,7 +14,7 @@ from bnpgan.components.shapes import data_center
 from bnpgan.grids import Grid, as_grid, check_positive
 from bnpgan.memory import remembered
 
-FACTORS = Grid(torch.logspace(-3, 1.5, 10, dtype=torch.float64))
+FACTORS = Grid(torch.logspace(-3, 2.5, 12, dtype=torch.float64))
 """The prior mean of a cluster's covariance is one of these multiples of a covariance within groups, all alike,"""
 WEIGHT = 0.01
 """and weighs as much as this share of the points: with more, clusters much narrower than others are not found; with
