@@ -87,13 +87,15 @@ class InverseGammaFamily(GaussianFamily):
             \log \frac{\Gamma(\nu_n / 2)}{\Gamma(\nu / 2)} + \tfrac{\nu}{2} \log b_v - \tfrac{\nu_n}{2} \log b_{nv}
             \right)
         """
-        D, found = len(members[0].mean), []
+        D, priors = len(members[0].mean), torch.stack([hyper.scale for hyper in members])[:, None]
         n, first, second = sums[:, 0], sums[:, 1 : D + 1], sums[:, D + 1 :]
-        for hyper in members:
-            scale = self._scale(hyper, (hyper.kappa + n)[:, None], first, second)
-            ratio = _normaliser(hyper, n, scale) - _normaliser(hyper, 0 * n, hyper.scale)
-            found.append(ratio - 0.5 * D * math.log(math.pi) * n)
-        return torch.stack(found)
+        hyper = members[0]._replace(scale=priors)  # they differ in their scale alone
+        scale = priors + (second - self.pool(first * first) / (hyper.kappa + n)[:, None])
+        # A difference of squares that has lost its digits puts the narrowest scales out of the question.
+        lost = ~(scale > 0).all(-1)
+        check(lost.any(1).all(), lambda: _too_far(members[0]))
+        ratio = _normaliser(hyper, n, scale) - _normaliser(hyper, torch.zeros_like(n[:1]), priors)
+        return (ratio - 0.5 * D * math.log(math.pi) * n).masked_fill(lost, -torch.inf)
 
     def phi(self, x: Tensor, hyper: Hyperparameters) -> Tensor:
         """The features 1, :math:`y`, and :math:`y^2` pooled, ``(N, F)``."""
@@ -168,12 +170,12 @@ def _mean(stats: InverseGammaStats) -> Tensor:
 
 
 def _degrees(prior: Hyperparameters, n: Tensor) -> Tensor:
-    return prior.nu + n * (len(prior.mean) // len(prior.scale))
+    return prior.nu + n * (len(prior.mean) // prior.scale.shape[-1])
 
 
 def _normaliser(prior: Hyperparameters, n: Tensor, scale: Tensor) -> Tensor:
     # The log normaliser of a Normal-Inverse-Gamma law after n points, less what cancels in ratios.
-    D, V, nu = len(prior.mean), len(prior.scale), _degrees(prior, n)
+    D, V, nu = len(prior.mean), scale.shape[-1], _degrees(prior, n)
     return V * torch.lgamma(nu / 2) - 0.5 * nu * scale.log().sum(-1) - 0.5 * D * (prior.kappa + n).log()
 
 
