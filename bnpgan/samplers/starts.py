@@ -16,10 +16,10 @@ from bnpgan.samplers.kmeans import seeded_labels
 from bnpgan.samplers.proposals import Allocation, Pairs
 
 CELLS = 5, 25, 125  # of k-means++ seeds, from coarse to fine; as many as the slots come last
-ROUNDS = 10  # in which points follow the clusters, before clusters are merged
+ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 400  # points to a cell, in these
 AGAIN = 2000  # points at least that all attempts take together: few points are quick, and have more modes to miss
-ATTEMPTS = 4  # at most, from each number of cells
+ATTEMPTS = 2  # at most, from each number of cells
 ALIKE = 1e-4  # nats by which two attempts that found the same may differ
 NEAR = 64  # other clusters with which one is compared: in many dimensions the pieces of one may lie far apart
 FEW = 200  # points of each cluster that are looked at to find out whether it is two
@@ -31,7 +31,7 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     r"""Labels ``(N,)`` near a mode of a sampler's law, the largest cluster in slot 0 and so on.
 
     From the cells of k-means++ seeds, in units of the spread of each column, points go to the cluster under which they
-    are likeliest, ten times; then two clusters are merged while that makes the labels likelier,
+    are likeliest, until none moves or ten times; then two clusters are merged while that makes the labels likelier,
     :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, the best two first, and all points go where they are likeliest
     again, twice. So from one cell, from few and from many, never more than there are slots or points to carry them,
     D + 1 each; of what they lead to the labels of the highest ``log_joint`` are kept. Of many points a subset does
@@ -77,9 +77,13 @@ def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
     labels = seeded_labels(x / data_spread(x), cells)
     for _ in range(ROUNDS):
-        labels = _likeliest(x, sampler.component, x, labels, cells)
+        before, labels = labels, _likeliest(x, sampler.component, x, labels, cells)
+        if not ranks.all_max((labels != before).any().float()):
+            break
     for _ in range(2):
-        labels = _settled(x, labels, sampler)
+        before, labels = labels, _settled(x, labels, sampler)
+        if not ranks.all_max((labels != before).any().float()):
+            break
     return _ordered(labels, sampler.capacity)
 
 
