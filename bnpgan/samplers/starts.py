@@ -16,6 +16,7 @@ from bnpgan.samplers.kmeans import seeded_labels
 from bnpgan.samplers.proposals import Allocation, Pairs
 
 CELLS = 5, 25, 125  # of k-means++ seeds, from coarse to fine; as many as the slots come last
+UNMERGED = 2, 3, 4, 6, 9, 13, 20, 30  # the same for families whose clusters cannot be merged: as many as there may be
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 400  # points to a cell, in these
 AGAIN = 2000  # points at least that all attempts take together: few points are quick, and have more modes to miss
@@ -51,7 +52,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     (N, D), capacity, device = (int(ranks.number(x)), x.shape[1]), sampler.capacity, x.device
     most = max(1, min(capacity, N // (D + 1)))
     few = x if len(x) <= ENOUGH * most else x[torch.randperm(len(x), device=device)[: ENOUGH * most]]
-    sizes = sorted({1, *(cells for cells in CELLS if cells < most), most})
+    some = CELLS if isinstance(sampler.component, ExponentialFamily) else UNMERGED
+    sizes = sorted({1, *(cells for cells in some if cells < most), most})
     tried, failed = list[tuple[float, Tensor]](), list[ValueError]()
     for cells in sizes * max(1, min(ATTEMPTS, AGAIN // N)):
         try:
