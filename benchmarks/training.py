@@ -57,7 +57,7 @@ def cases() -> list[Case]:
     make = grid.methods["sc-gan"].make
     assert make is not None
     return [
-        Case("SC-GAN, the grid", grid.steps, grid.load()[0] / grid.unit, make),
+        Case("SC-GAN, the grid", grid.steps, grid.load(None)[0] / grid.unit, make),
         Case(
             "MIC-GAN, the digits",
             5000,

@@ -148,7 +148,8 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Ten
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         i, _, field = name.partition(".")
-        state.setdefault(int(i), {})[field] = tensor
+        # In the layout of its parameter, for a fused optimiser walks through both side by side.
+        state.setdefault(int(i), {})[field] = torch.empty_like(expected[name], device=tensor.device).copy_(tensor)
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 

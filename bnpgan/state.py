@@ -51,8 +51,10 @@ class State:
         self.gan = gan = copy.deepcopy(gan)
         _check_fit(gan, shape)  # before anything is on a GPU, where a slot out of bounds would be no error but the end
         s = gan.schedule
+        # Convolutions with channels last take a fifth less time on a CPU; on GPUs it was not measured.
+        layout = torch.channels_last if device.type == "cpu" else torch.preserve_format
         for part in (gan.generator, gan.discriminator, gan.latent, gan.features):
-            part.to(device).train()
+            part.to(device).to(memory_format=layout).train()  # type: ignore[call-overload]
         self.maker = nn.ModuleDict({"generator": gan.generator, "latent": gan.latent})
         self.averaged = copy.deepcopy(self.maker).requires_grad_(False)
         self.judge = [p for p in gan.discriminator.parameters() if p.requires_grad]

@@ -1,5 +1,6 @@
 """One training loop for every mixture GAN."""
 
+import math
 import zlib
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -28,6 +29,7 @@ def train(
     x: Any,
     *,
     steps: int,
+    minutes: float | None = None,
     out: str | Path | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
@@ -57,6 +59,7 @@ def train(
         x: images ``(N, C, H, W)``, or points ``(N, D)``, as a tensor, an array or a data frame. Numbers of images are 0
             to 255, 0 to 1 or -1 to 1, up to a thousandth of that, and are stretched to [-1, 1]: see ``ranges``.
         steps: train until this many steps have been taken in all.
+        minutes: or until training has taken so many in all; ``None``: however long it takes.
         out: a directory for ``config.json``, ``stats.jsonl``, ``metrics.json``, ``checkpoint.safetensors``,
             ``partition.safetensors``, ``samples.png`` and ``clusters.png``; it is made after the first step, so that
             what cannot start leaves nothing behind; ``None`` writes nothing. While it is trained in, no other process
@@ -78,14 +81,16 @@ def train(
         The run: its weights, partition and history, and methods to sample.
 
     Raises:
-        ValueError: if ``x``, ``labels``, ``steps``, ``device`` or ``seed`` is not valid, the generator makes another
-            shape, ``out`` holds something, does not match what is resumed or is trained in by another process, or a
-            loss is no longer finite.
+        ValueError: if ``x``, ``labels``, ``steps``, ``minutes``, ``device`` or ``seed`` is not valid, the generator
+            makes another shape, ``out`` holds something, does not match what is resumed or is trained in by another
+            process, or a loss is no longer finite.
         OSError: if a file cannot be written; the last good checkpoint, which the message names, is still there.
     """
     for name, wanted in (("resume", resume), ("overwrite", overwrite)):
         if wanted and out is None:
             raise ValueError(f"{name}: there is no run to {name} where out is None: name its directory as out")
+    if minutes is not None and not minutes > 0:
+        raise ValueError(f"minutes must be positive, got {minutes}: pass e.g. 20, or None for no limit")
     images, known = _check(x, steps, seed)
     images = images.to(_device(device))
     gan = gan if isinstance(gan, MixtureGAN) else _built(gan, seed)
@@ -108,7 +113,7 @@ def train(
                 raise ValueError(
                     f"steps: the run in {out} has taken {training.step}, more than {steps}: ask for more in all"
                 )
-            _train(training, steps, directory, progress)
+            _train(training, steps, 60 * (math.inf if minutes is None else minutes), directory, progress)
             run = training.close(config)
             if directory is not None:
                 directory.finish(run, images)
@@ -123,8 +128,11 @@ def train(
     return run
 
 
-def _train(training: Training, steps: int, directory: RunDirectory | None, progress: bool) -> None:
+def _train(training: Training, steps: int, seconds: float, directory: RunDirectory | None, progress: bool) -> None:
     s = training.gan.schedule
+
+    def ended() -> bool:
+        return training.step == steps or training.seconds["all"] >= seconds
 
     def save() -> None:
         if directory is not None and training.saved != training.step:
@@ -135,10 +143,10 @@ def _train(training: Training, steps: int, directory: RunDirectory | None, progr
         postponed() if directory is not None else nullcontext(lambda _: None) as stop_here,
         tqdm(total=steps, initial=training.step, disable=not progress, unit="step", smoothing=0.05) as bar,
     ):
-        while training.step < steps:
+        while not ended():
             training.advance()
             bar.update()
-            logs, saves = (training.step == steps or training.step % n == 0 for n in (s.log, s.save))
+            logs, saves = (ended() or training.step % n == 0 for n in (s.log, s.save))
             if logs or saves:
                 training.check()
             if directory is not None:

@@ -59,7 +59,7 @@ ALLOWED = {
     "recipes": {"components", "features", "losses", "mixture", "models", "plain", "priors", "samplers"},
     "cli": {"", "components", "data", "disk", "files", "grids", "metrics", "partition", "plotting", "priors"}
     | {"limits", "recipes", "report", "reproduce", "run", "samplers", "signals", "training"},
-    "reproduce": {"", "components", "data", "files", "metrics", "mixture", "partition", "priors"}
+    "reproduce": {"", "components", "data", "files", "losses", "metrics", "mixture", "models", "partition", "priors"}
     | {"recipes", "run", "samplers", "training"},
 }
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import torch
 
 from bnpgan import data
 from bnpgan.cli import main
-from bnpgan.reproduce import STUDIES, finished, markdown, run_study
+from bnpgan.models import DCGAN
+from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study
 from bnpgan.reproduce.plane import coverage
+from bnpgan.training import load
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,21 +45,50 @@ def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_scores(tmp_path):
     study = STUDIES["digits"]
-    whole = run_study(study, tmp_path / "whole", ["sc-gan-10"], [0], 4, progress=False)
-    run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], 4, progress=False)
+    whole = run_study(study, tmp_path / "whole", ["sc-gan-10"], [0], Budget(4), progress=False)
+    run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], Budget(4), progress=False)
     (tmp_path / "parts" / "sc-gan-10" / "0" / "row.json").unlink()
-    with pytest.raises(ValueError, match="run of 4 steps, not 3"):
-        run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], 3, progress=False)
-    parts = run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], 4, progress=False)
+    with pytest.raises(ValueError, match="run of steps=4, not 3"):
+        run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], Budget(3), progress=False)
+    parts = run_study(study, tmp_path / "parts", ["sc-gan-10"], [0], Budget(4), progress=False)
     assert parts[0]["scores"] == whole[0]["scores"]
     assert [row["method"] for row in finished(tmp_path / "parts")] == ["sc-gan-10"]
 
 
 def test_processes_find_what_one_finds(tmp_path):
     study = STUDIES["digits"]
-    one = run_study(study, tmp_path / "one", ["kmeans-10", "kmeans-20"], [0], 4, progress=False)
-    two = run_study(study, tmp_path / "two", ["kmeans-10", "kmeans-20"], [0], 4, jobs=2, progress=False)
+    one = run_study(study, tmp_path / "one", ["kmeans-10", "kmeans-20"], [0], Budget(4), progress=False)
+    two = run_study(study, tmp_path / "two", ["kmeans-10", "kmeans-20"], [0], Budget(4), jobs=2, progress=False)
     assert [row["scores"] for row in one] == [row["scores"] for row in two]
+
+
+def test_a_budget_sets_networks_and_ends_a_run_by_the_clock(tmp_path):
+    study, out = STUDIES["digits"], tmp_path / "out"
+    budget = Budget(1000, minutes=0.001, backbone="dcgan", width=4)
+    (row,) = run_study(study, out, ["sc-gan-10"], [0], budget, progress=False)
+    assert 0 < row["taken"] < 1000 and (row["steps"], row["width"], row["minutes"]) == (1000, 4, 0.001)
+    run = load(out / "sc-gan-10" / "0")
+    assert run.gan.recipe.backbone == DCGAN(width=4) and len(run.partition.labels) == 1797
+    with pytest.raises(ValueError, match="a run of width=4, not 8"):
+        run_study(study, out, ["sc-gan-10"], [0], replace(budget, width=8), progress=False)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "ablation-k"])
+def test_every_method_on_images_is_built_with_the_same_networks(name):
+    for method in STUDIES[name].methods.values():
+        if method.make is not None:
+            gan = method.make(2400)
+            assert gan.recipe.backbone == DCGAN(width=16) and gan.recipe.shape == (1, 28, 28)
+            assert gan.schedule.penalty.every == 16 and gan.schedule.batch in (63, 64)
+
+
+def test_a_study_of_stored_images_reads_them_from_the_root_that_is_named(tmp_path):
+    if not (root := os.environ.get("BNPGAN_DATA")):
+        pytest.skip("BNPGAN_DATA is not set: the folder of MNIST")
+    with pytest.raises(ValueError, match=r"nowhere.*is missing"):
+        STUDIES["mnist"].load(tmp_path / "nowhere")
+    x, truth = STUDIES["mnist"].load(Path(root))
+    assert x.shape == (60_000, 1, 28, 28) and truth.bincount().min() == 5421
 
 
 @pytest.mark.parametrize(

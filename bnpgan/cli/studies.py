@@ -7,7 +7,7 @@ import torch
 
 from bnpgan.cli.parser import Help, Parser
 from bnpgan.files import write_json
-from bnpgan.reproduce import STUDIES, finished, markdown, run_study, told
+from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, told
 
 __all__ = ["add_reproduce"]
 
@@ -22,6 +22,10 @@ def add_reproduce(command: argparse.ArgumentParser) -> None:
         kind.add_argument("--methods", help=chosen.replace("%", "%%"))
         kind.add_argument("--seeds", type=int, default=5, help="how many: 0, 1, ...")
         kind.add_argument("--budget", type=int, default=study.steps, help="training steps of a run")
+        kind.add_argument("--minutes", type=float, help="end each run after so many minutes of training")
+        kind.add_argument("--backbone", help="other networks than the study's")
+        kind.add_argument("--width", type=int, help="of the networks; by default the study's")
+        kind.add_argument("--data-root", type=Path, help="the folder of the data sets; else BNPGAN_DATA")
         kind.add_argument("--jobs", type=int, default=1, help="runs at a time, each with one thread")
         kind.add_argument("--out", type=Path, help=f"the directory of the study; by default runs/reproduce/{name}")
         kind.add_argument("--device", help="e.g. cpu or cuda:0; by default the GPU if there is one")
@@ -35,22 +39,17 @@ def _reproduce(options: argparse.Namespace) -> None:
     for method in methods:
         if method not in study.methods:
             raise ValueError(f"--methods: {method!r} is not one of {', '.join(study.methods)}: name some of these")
-    for name in ("seeds", "budget", "jobs"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"--{name} must be at least 1, got {getattr(options, name)}")
-    run_study(
-        study,
-        out,
-        methods,
-        range(options.seeds),
-        options.budget,
-        options.jobs,
-        options.device,
-        progress=not options.quiet,
-    )
+    for name in ("seeds", "budget", "jobs", "width"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1, got {value}")
+    budget = Budget(options.budget, options.minutes, options.backbone, options.width)
+    seeds, progress = range(options.seeds), not options.quiet
+    run_study(study, out, methods, seeds, budget, options.jobs, options.device, options.data_root, progress)
     torch.manual_seed(0)
     reference, rows = study.reference(), finished(out)
     chosen = f" --methods {options.methods}" if options.methods else ""
+    for name in ("minutes", "backbone", "width"):
+        chosen += f" --{name} {value}" if (value := getattr(options, name)) is not None else ""
     command = f"bnpgan reproduce {study.name}{chosen} --seeds {options.seeds} --budget {options.budget}"
     write_json(out / "study.json", {"command": command, "reference": reference, "rows": rows})
     table = f"{markdown(study, rows, reference)}\n\n{told(rows, command)}\n"

@@ -81,7 +81,7 @@ def methods() -> dict[str, Method]:
 
 DIGITS = Study(
     name="digits",
-    load=data.digits,
+    load=lambda root: data.digits(),
     methods=methods(),
     columns=COLUMNS,
     score=lambda run, truth: metrics.clustering(run.partition.labels, truth),

@@ -113,7 +113,7 @@ def known(name: str) -> tuple[Tensor, Tensor]:
 
 RING = Study(
     name="ring",
-    load=lambda: known("ring"),
+    load=lambda root: known("ring"),
     methods=methods_of(
         table1(
             sc_gan=(8.0, 99.5, 0.0014),
@@ -133,7 +133,7 @@ RING = Study(
 )
 GRID = Study(
     name="grid",
-    load=lambda: known("grid"),
+    load=lambda root: known("grid"),
     methods=methods_of(
         table1(
             sc_gan=(25.0, 99.5, 0.0063),

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from bnpgan import __version__
 from bnpgan.files import read_json, write_json
-from bnpgan.reproduce.study import Study
+from bnpgan.reproduce.study import Budget, Study
 from bnpgan.training import train
 
 __all__ = ["Row", "finished", "run_study"]
@@ -30,9 +31,10 @@ def run_study(
     out: Path,
     methods: Sequence[str],
     seeds: Sequence[int],
-    steps: int,
+    budget: Budget,
     jobs: int = 1,
     device: str | None = None,
+    data_root: Path | None = None,
     progress: bool = True,
 ) -> list[Row]:
     """Run a study, or what is left of it: finished runs are skipped, and a run that was stopped goes on.
@@ -45,15 +47,16 @@ def run_study(
         out: the directory of the study.
         methods: names of its methods.
         seeds: each method is run once with each.
-        steps: of training.
+        budget: what each run is given.
         jobs: runs at a time, each in a process of its own with one thread.
         device: as for ``train``.
+        data_root: the folder of the data, for sets that are read from files.
         progress: show a bar.
 
     Raises:
         ValueError: if a run was made with other settings, or cannot be made.
     """
-    tasks = [(study.name, method, seed, steps, str(out), device) for seed in seeds for method in methods]
+    tasks = [_Task(study.name, method, seed, budget, out, device, data_root) for seed in seeds for method in methods]
     rows = []
     with tqdm(total=len(tasks), disable=not progress, unit="run", smoothing=0) as bar:
         for row in _results(tasks, jobs):
@@ -72,46 +75,73 @@ def finished(out: Path) -> list[Row]:
     return [read_json(path) for path in sorted(out.glob("*/*/row.json"))]
 
 
-def _results(tasks: list[tuple], jobs: int) -> Iterator[Row]:
+@dataclass(frozen=True)
+class _Task:
+    # One run: a process can be sent it, and a study, which holds functions, it cannot.
+    study: str
+    method: str
+    seed: int
+    budget: Budget
+    out: Path
+    device: str | None
+    data_root: Path | None
+
+
+def _results(tasks: list[_Task], jobs: int) -> Iterator[Row]:
     if jobs == 1:
-        yield from (_one(*task) for task in tasks)
+        yield from map(_one, tasks)
         return
     with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
-        for future in as_completed([pool.submit(_one, *task) for task in tasks]):
+        for future in as_completed([pool.submit(_one, task) for task in tasks]):
             yield future.result()
 
 
-def _one(name: str, method: str, seed: int, steps: int, out: str, device: str | None) -> Row:
-    from bnpgan.reproduce import STUDIES  # a study holds functions, which another process cannot be sent
+def _one(task: _Task) -> Row:
+    from bnpgan.reproduce import STUDIES  # which imports this file
 
-    study = STUDIES[name]
-    directory = Path(out) / method / str(seed)
-    path = directory / "row.json"
-    row: Row = {"study": name, "method": method, "seed": seed, "steps": steps}
-    begun = directory / "config.json"  # a run that was stopped, or ended before its row was written
-    for stored in (read_json(file) for file in (path, begun) if file.exists()):
-        if stored["steps"] != steps:
-            raise ValueError(f"{directory} has a run of {stored['steps']} steps, not {steps}: name another --out")
+    study, budget = STUDIES[task.study], task.budget
+    directory = task.out / task.method / str(task.seed)
+    path, begun = directory / "row.json", directory / "config.json"
+    row: Row = {"study": study.name, "method": task.method, "seed": task.seed, **asdict(budget)}
     if path.exists():
-        return read_json(path)
-    x, truth = study.load()
-    way = study.methods[method]
-    start = time.perf_counter()
+        stored = read_json(path)
+        for name, wanted in asdict(budget).items():
+            if stored.get(name) != wanted:
+                raise ValueError(
+                    f"{directory} has a run of {name}={stored.get(name)}, not {wanted}: name another --out"
+                )
+        return stored
+    # A run that was stopped, or that ended before its row was written.
+    if (resume := begun.exists()) and (steps := read_json(begun)["steps"]) != budget.steps:
+        raise ValueError(f"{directory} has a run of steps={steps}, not {budget.steps}: name another --out")
+    x, truth = study.load(task.data_root)
+    way = study.methods[task.method]
+    start = time.perf_counter(), time.process_time()
     if way.make is None:
         assert way.cluster is not None
-        scores = study.score_labels(way.cluster(x, seed), truth)
-        seconds = time.perf_counter() - start
+        scores = study.score_labels(way.cluster(x, task.seed), truth)
+        seconds = time.perf_counter() - start[0]
         directory.mkdir(parents=True, exist_ok=True)
     else:
-        torch.manual_seed(seed)
-        gan = way.make(steps)
-        x = x / study.unit
-        resume = begun.exists()
-        run = train(gan, x, steps=steps, out=directory, seed=seed, device=device, resume=resume, progress=False)
+        torch.manual_seed(task.seed)
+        gan = budget.given(way.make(budget.steps))
+        run = train(
+            gan,
+            x / study.unit,
+            steps=budget.steps,
+            minutes=budget.minutes,
+            out=directory,
+            seed=task.seed,
+            device=task.device,
+            resume=resume,
+            progress=False,
+            labels=truth if way.supervised else None,
+        )
         seconds = run.history[-1]["seconds"]
-        torch.manual_seed(seed)
+        row["taken"] = run.history[-1]["step"]
+        torch.manual_seed(task.seed)
         scores = study.score(run, truth)
-    row |= {"scores": scores, "seconds": seconds, **circumstances()}
+    row |= {"scores": scores, "seconds": seconds, "cpu_seconds": time.process_time() - start[1], **circumstances()}
     write_json(path, row)
     return row
 

@@ -1,16 +1,49 @@
 """A study: data, methods that are compared on them, and scores."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from torch import Tensor
 
-from bnpgan.mixture import MixtureGAN
+from bnpgan.mixture import MixtureGAN, built
 from bnpgan.run import Run
 
-__all__ = ["Method", "Scores", "Study"]
+__all__ = ["Budget", "Method", "Scores", "Study"]
 
 Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every run of a study is given.
+
+    Args:
+        steps: of training.
+        minutes: training ends after so many, wherever it is; ``None``: after its steps.
+        backbone: name of the networks; ``None``: the study's.
+        width: of the networks; ``None``: the study's.
+    """
+
+    steps: int
+    minutes: float | None = None
+    backbone: str | None = None
+    width: int | None = None
+
+    def given(self, gan: MixtureGAN) -> MixtureGAN:
+        """The GAN with the networks that are asked for.
+
+        Raises:
+            ValueError: if the networks have no such width, or do not take the data.
+        """
+        recipe = gan.recipe
+        if recipe is None or (self.backbone is None and self.width is None):
+            return gan
+        if self.backbone is not None:
+            recipe = replace(recipe, backbone=self.backbone)
+        if self.width is not None:
+            recipe = replace(recipe, backbone=replace(recipe.networks, width=self.width))
+        return built(recipe)
 
 
 @dataclass(frozen=True)
@@ -20,11 +53,13 @@ class Method:
     Args:
         make: builds the GAN for a number of training steps; ``None`` for a method without one.
         cluster: labels ``(N,)`` of the data, by a method without a GAN, for a seed.
+        supervised: whether training is given the classes, to start from or to keep.
         paper: the scores in the paper, under the names of the study's columns.
     """
 
     make: Callable[[int], MixtureGAN] | None = None
     cluster: Callable[[Tensor, int], Tensor] | None = None
+    supervised: bool = False
     paper: Scores = field(default_factory=dict)
 
 
@@ -34,7 +69,7 @@ class Study:
 
     Args:
         name: of the study.
-        load: the data and their classes.
+        load: the data and their classes, from the folder of the data, where one is named.
         methods: by name.
         columns: title and format of each score.
         score: the scores of a run, given the classes of the data.
@@ -45,7 +80,7 @@ class Study:
     """
 
     name: str
-    load: Callable[[], tuple[Tensor, Tensor]]
+    load: Callable[[Path | None], tuple[Tensor, Tensor]]
     methods: dict[str, Method]
     columns: dict[str, tuple[str, str]]
     score: Callable[[Run, Tensor], Scores]
