@@ -28,6 +28,7 @@ from bnpgan.files import (
     write_json,
     write_lines,
 )
+from bnpgan.images import Images
 from bnpgan.partition import Partition
 from bnpgan.run import Run
 from bnpgan.state import State
@@ -199,7 +200,7 @@ class RunDirectory:
             state.history = [row for row in state.history if row["step"] % state.gan.schedule.log == 0]
         write_lines(self.path / "stats.jsonl", state.history)
 
-    def finish(self, run: Run, images: torch.Tensor) -> None:
+    def finish(self, run: Run, images: Images) -> None:
         """Write the partition that the run ends with, and what people look at."""
         self.begin()
         self._save_partition(run.partition, run.gan.features)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from bnpgan.features import Features, embed
+from bnpgan.images import Images
 from bnpgan.metrics import effective_clusters, large_clusters
 from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition, reduced
@@ -27,7 +28,7 @@ UNCHECKED = 1000  # steps, at most, until losses are checked to be finite: each 
 class Training(State):
     """A state, the images that it is trained on, and what changes it: ``advance`` by a step, ``recluster``."""
 
-    def __init__(self, gan: MixtureGAN, images: Tensor, seed: int, labels: Tensor | None = None) -> None:
+    def __init__(self, gan: MixtureGAN, images: Images, seed: int, labels: Tensor | None = None) -> None:
         super().__init__(gan, images.shape[1:], images.device)
         self.images, self.seed = images, seed
         self.first_labels = labels  # where given, the first partition starts from them

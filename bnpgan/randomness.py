@@ -5,6 +5,7 @@ A draw on the CPU uses the CPU's generator. A draw on a CUDA device uses that de
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -56,8 +57,16 @@ def forked(device: torch.device, number: int | None = None) -> Iterator[None]:
         restore(device, before)
 
 
+class Placed(Protocol):
+    """What is on a device: a tensor, or what gives some."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where."""
+
+
 @contextmanager
-def own_randomness(like: Tensor, *key: int) -> Iterator[None]:
+def own_randomness(like: Placed, *key: int) -> Iterator[None]:
     """Draws inside, on the device of ``like``, follow from the key alone; the stream outside stays as it was."""
     with forked(like.device, int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1):
         yield

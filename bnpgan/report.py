@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bnpgan import metrics, plotting
 from bnpgan.features import embed
+from bnpgan.images import Images
 from bnpgan.run import Run
 
 __all__ = ["baselines", "coverage", "drawable", "evaluate", "pictures", "plane", "table"]
@@ -16,7 +17,7 @@ __all__ = ["baselines", "coverage", "drawable", "evaluate", "pictures", "plane",
 COLUMNS = 8  # generated, and real, images of each cluster
 
 
-def pictures(run: Run, images: Tensor, out: Path) -> None:
+def pictures(run: Run, images: Images, out: Path) -> None:
     """Write ``samples.png``, generated beside real data of each cluster, and ``clusters.png``, the features in 2-D.
 
     Clusters that hold less than 1 % of the data are left out of ``samples.png``; the rest come heaviest first.
@@ -24,8 +25,8 @@ def pictures(run: Run, images: Tensor, out: Path) -> None:
     counts = run.partition.counts
     heavy = counts.argsort(descending=True).tolist()
     heavy = [k for k in heavy if counts[k] >= 0.01 * len(images)] or heavy[:20]
-    if images.ndim == 4:
-        real = [drawable(images[run.partition.labels == k][:COLUMNS]) for k in heavy]
+    if len(images.shape) == 4:
+        real = [drawable(images[(run.partition.labels == k).nonzero()[:COLUMNS, 0]]) for k in heavy]
         fake = [drawable(run.sample(COLUMNS, cluster=k)) for k in heavy]
         names = run.names or []
         told = [f"cluster {k}{f' ({names[k]})' if k < len(names) else ''}" for k in heavy]
@@ -42,7 +43,7 @@ def pictures(run: Run, images: Tensor, out: Path) -> None:
     map_of_features(run, images, out)
 
 
-def map_of_features(run: Run, images: Tensor, out: Path, layout: plotting.Layout = plotting.principal) -> None:
+def map_of_features(run: Run, images: Images, out: Path, layout: plotting.Layout = plotting.principal) -> None:
     """Write ``clusters.png``, the features in 2-D."""
     features = embed(run.gan.features, run.gan, images)
     features = features if features.shape[1] > 1 else plane(features)
@@ -74,12 +75,12 @@ def coverage(run: Run, means: Tensor, std: float, n: int = 50_000) -> tuple[dict
     return metrics.modes(run.sample(n), means, std), metrics.exact_modes(n, means, std)
 
 
-def baselines(x: Tensor, truth: Tensor) -> dict[str, dict[str, float]]:
+def baselines(x: Images, truth: Tensor) -> dict[str, dict[str, float]]:
     """Scores of scikit-learn's k-means on the data themselves, with the number of classes and with twice that."""
-    classes = len(truth.unique())
+    classes, points = len(truth.unique()), x[:].flatten(1).cpu().numpy()
     return {
         f"k-means on the data, K={k}": metrics.clustering(
-            ReferenceKMeans(k, n_init=10, random_state=0).fit_predict(x.flatten(1).cpu().numpy()), truth
+            ReferenceKMeans(k, n_init=10, random_state=0).fit_predict(points), truth
         )
         for k in (classes, 2 * classes)
     }

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from bnpgan.features import embed, evaluating
+from bnpgan.images import Images, images_of
 from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition
-from bnpgan.ranges import Range, numbers, recognised, stretched
+from bnpgan.ranges import Range, numbers
 
 __all__ = ["Run"]
 
@@ -160,10 +161,9 @@ class Run:
             raise ValueError(
                 f"x must hold data of shape {tuple(self.config['shape'])}, got {tuple(x.shape[1:])}: resize it"
             )
-        if x.ndim == 4:
-            x = stretched(x, recognised(x, "x", Range(*self.config.get("range") or (-1, 1))))
-        x = x.to(torch.float32).to(self.partition.labels.device)
-        return self.partition.predict(embed(self.gan.features, self.gan, x))
+        usual, device = Range(*self.config.get("range") or (-1, 1)), self.partition.labels.device
+        images: Images = images_of(x, "x", usual)[0].to(device) if x.ndim == 4 else x.to(torch.float32).to(device)
+        return self.partition.predict(embed(self.gan.features, self.gan, images))
 
     def _check(self, cluster: int) -> None:
         active = self.partition.active.nonzero().flatten().tolist()

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnpgan.features.base import Features, Networks, evaluating
+from bnpgan.images import Images
 from bnpgan.partition import Partition
 
 __all__ = ["FromAutoencoder"]
@@ -50,7 +51,7 @@ class FromAutoencoder(Features):
         with evaluating(self.encoder):
             return self.encoder(images)
 
-    def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
+    def refresh(self, gan: Networks, images: Images, partition: Partition | None) -> None:
         """Train before the first partition; the codes of later ones are the same."""
         assert self.optimizer is not None
         for _ in range(self.steps if partition is None else 0):

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from bnpgan.images import CHUNK, Images
 from bnpgan.partition import Partition
 
 __all__ = ["Features", "FixedEncoder", "FromDiscriminator", "Identity", "Networks", "embed", "evaluating"]
@@ -42,12 +43,12 @@ class Features(nn.Module, ABC):
     def forward(self, gan: Networks, images: Tensor) -> Tensor:
         """Points ``(B, D)`` for images ``(B, ...)``; keeps no reference to ``gan``."""
 
-    def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
+    def refresh(self, gan: Networks, images: Images, partition: Partition | None) -> None:
         """Train what the features need, before each new partition; most need nothing.
 
         Args:
             gan: the networks as they are now.
-            images: all training images ``(N, ...)``.
+            images: all training images ``(N, ...)``: a tensor, or what gives one for an index, ``images[i]``.
             partition: the current one; ``None`` before the first.
         """
         return None
@@ -111,15 +112,14 @@ def evaluating(module: nn.Module) -> Iterator[None]:
         module.train(training)
 
 
-def embed(features: Features, gan: Networks, images: Tensor) -> Tensor:
+def embed(features: Features, gan: Networks, images: Images) -> Tensor:
     """Features ``(N, D)`` of all images ``(N, ...)``, a thousand at a time."""
     with torch.no_grad():
-        first, *rest = images.split(1024)
-        y = features(gan, first)
+        y = features(gan, images[:CHUNK])
         points = y.new_empty(
             len(images), *y.shape[1:]
         )  # written part by part: a concatenation would hold all features twice
-        points[: len(first)] = y
-        for i, part in enumerate(rest, 1):
-            points[1024 * i : 1024 * i + len(part)] = features(gan, part)
+        points[:CHUNK] = y
+        for i in range(CHUNK, len(images), CHUNK):
+            points[i : i + CHUNK] = features(gan, images[i : i + CHUNK])
     return points

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnpgan.features.base import Features, Networks, evaluating
+from bnpgan.images import Images
 from bnpgan.partition import Partition
 
 __all__ = ["FromEncoder"]
@@ -75,7 +76,7 @@ class FromEncoder(Features):
         """The slot ``(N,)`` whose one-hot vector is nearest, so that clusters take the slots the generator has used."""
         return self.head(y).argmax(1)
 
-    def refresh(self, gan: Networks, images: Tensor, partition: Partition | None) -> None:
+    def refresh(self, gan: Networks, images: Images, partition: Partition | None) -> None:
         """Train Q on images of the generator, which is left as it is."""
         assert self.optimizer is not None
         for _ in range(self.first_steps if partition is None else self.steps):
