@@ -191,3 +191,48 @@ def test_exact_modes_follow_the_weights_and_the_ambient_generator():
 def test_exact_modes_names_what_does_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         metrics.exact_modes(**{"n": 5, "means": torch.zeros(2, 2), "std": 0.1, **arguments})
+
+
+def test_energy_distance_of_shifted_points_and_of_the_same_law():
+    x = [[0.0], [1.0]]
+    # All pairs by hand: 2 * 5 - 1/2 - 1/2.
+    assert metrics.energy_distance(x, [[5.0], [6.0]])[0] == pytest.approx(9.0)
+    torch.manual_seed(0)
+    scores = [metrics.energy_distance(torch.randn(50, 3), torch.randn(80, 3)) for _ in range(200)]
+    distances, floors = torch.tensor(scores).mean(0).tolist()
+    assert distances == pytest.approx(floors, rel=0.1)
+
+
+def test_what_is_wrong_inside_modes_is_seen_in_the_units_of_each():
+    torch.manual_seed(0)
+    modes = torch.arange(3).repeat(3000)
+    units = torch.tensor([[1.0, 0.2], [0.01, 0.02], [30.0, 5.0]])
+    centres = torch.tensor([[0.0, 0.0], [5.0, 5.0], [900.0, 0.0]])
+
+    def scores(noise):
+        exact = centres[modes] + units[modes] * torch.randn(len(modes), 2)
+        return metrics.inside_modes(centres[modes] + units[modes] * noise, modes, exact, modes)
+
+    exact = scores(torch.randn(len(modes), 2))
+    assert exact["spread"] == pytest.approx(1, abs=0.03) and exact["energy"] < 2 * exact["energy_floor"]
+    narrow = scores(0.5 * torch.randn(len(modes), 2))
+    assert narrow["spread_least"] > 0.45 and narrow["spread_most"] < 0.55 and narrow["energy"] > 20 * exact["energy"]
+    shifted = scores(torch.randn(len(modes), 2) + 0.5)
+    assert shifted["spread"] == pytest.approx(1, abs=0.03) and shifted["energy"] > 20 * exact["energy"]
+    two = metrics.inside_modes(torch.zeros(5, 2), torch.ones(5), torch.randn(10, 2), torch.ones(10))
+    assert two["spread"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((torch.zeros(3, 2), torch.zeros(2), torch.zeros(3, 2), torch.zeros(3)), "one mode for each"),
+        ((torch.zeros(3, 2), torch.ones(3), torch.randn(9, 2), torch.zeros(9)), "the same modes"),
+        ((torch.zeros(3, 2), torch.zeros(3), torch.randn(2, 2), torch.zeros(2)), "more than the 2 columns"),
+    ],
+)
+def test_inside_modes_names_what_does_not_fit(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.inside_modes(*arguments)
+    with pytest.raises(ValueError, match="do not fit"):
+        metrics.energy_distance(torch.zeros(3, 2), torch.zeros(3, 1))

@@ -4,6 +4,7 @@ Everything returned is a plain Python number, or a tuple or dictionary of them, 
 """
 
 from bnpgan.metrics.distances import frechet_distance, kernel_distance
+from bnpgan.metrics.inside import energy_distance, inside_modes
 from bnpgan.metrics.mixtures import exact_modes, modes
 from bnpgan.metrics.partitions import ari, clustering, inverse_purity, matched_accuracy, nmi, purity, top_purity
 from bnpgan.metrics.sizes import effective_clusters, large_clusters
@@ -14,8 +15,10 @@ __all__ = [
     "clustering",
     "diversity",
     "effective_clusters",
+    "energy_distance",
     "exact_modes",
     "frechet_distance",
+    "inside_modes",
     "inverse_purity",
     "kernel_distance",
     "large_clusters",

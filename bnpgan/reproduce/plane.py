@@ -13,11 +13,14 @@ from bnpgan.run import Run
 __all__ = ["GRID", "RING"]
 
 SAMPLES = 100_000  # generated points that are scored: the noise of counting in reverse KL is then about 1e-4
+INSIDE = 1000  # points of a mode that are compared with exact ones: spread is then known to 1 or 2 %
 COLUMNS = {
     "modes": ("modes", ".1f"),
     "quality": ("in the box, %", ".2f"),
     "within": ("within 3 sd, %", ".2f"),
     "spread": ("spread", ".2f"),
+    "energy": ("energy distance", ".4f"),
+    "energy_floor": ("its floor", ".4f"),
     "reverse_kl": ("reverse KL", ".5f"),
     "floor": ("its floor", ".5f"),
     "clusters": ("clusters", ".1f"),
@@ -41,13 +44,15 @@ def plane(means: Tensor, std: float, unit: float) -> Callable[[Run, Tensor], Sco
 
 
 def coverage(y: Tensor, means: Tensor, std: float) -> Scores:
-    """Modes, quality in per cent, reverse KL, and the median mode's standard deviation over the true one."""
+    """Modes, quality in per cent, reverse KL, and how points are spread inside the modes."""
     box, round_ = (metrics.modes(y, means, std, box=box) for box in (True, False))
     nearest = torch.cdist(y, means.to(y)).argmin(1)
-    widths = [y[nearest == j].var(0, correction=0).mean().sqrt() for j in nearest.unique()]
-    spread = torch.stack(widths).median().item() / std
+    numbers = torch.Generator().manual_seed(0)  # the same exact points for all that is scored
+    modes = torch.arange(len(means)).repeat_interleave(INSIDE)
+    true = means[modes] + std * torch.randn(len(modes), means.shape[1], generator=numbers)
+    inside = metrics.inside_modes(y, nearest, true, modes, INSIDE)
     quality = {"quality": 100 * box["quality"], "within": 100 * round_["quality"]}
-    return {"modes": box["modes"], **quality, "spread": spread, "reverse_kl": box["reverse_kl"]}
+    return {"modes": box["modes"], **quality, **inside, "reverse_kl": box["reverse_kl"]}
 
 
 def exact(sample: Callable[[int], tuple[Tensor, Tensor]], means: Tensor, std: float) -> Callable[[], Scores]:
