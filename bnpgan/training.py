@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from bnpgan.checkpoint import RunDirectory
 from bnpgan.images import CHUNK, Images, Pixels, images_of

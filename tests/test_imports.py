@@ -32,7 +32,7 @@ ALLOWED = {
     "models": set(),
     "diagnostics": set(),
     "combining": set(),
-    "plotting": {"diagnostics", "disk", "partition"},  # partition for a type only
+    "plotting": {"diagnostics", "disk", "partition", "priors"},  # but for disk, for types only
     "partition": {"components", "engine", "memory", "ranks"},
     # Of priors and components the tiers only: see below.
     "samplers": {

@@ -13,7 +13,9 @@ from PIL import Image
 
 from bnpgan import data, plotting
 from bnpgan.components.distributions import Gaussians
+from bnpgan.diagnostics import Chains
 from bnpgan.partition import Partition
+from bnpgan.priors import DirichletProcess, PitmanYor
 
 
 @pytest.fixture(autouse=True)
@@ -176,12 +178,12 @@ def test_cluster_scatter_keeps_the_colours_of_the_slots():
 
 def test_images_fill_row_by_row():
     x, _ = data.digits()
-    (image,) = plotting.images(x[:5], columns=3).axes[0].images
+    (image,) = plotting.images(x[:5], columns=3).images
     mosaic = np.asarray(image.get_array())
     assert mosaic.shape == (17, 26, 3)
     assert np.allclose(mosaic[9:, 9:17, 0], (x[4, 0] + 1) * 127.5, atol=0.51)
     assert (mosaic[9:, 18:] == 255).all()
-    assert plotting.images(x[:2]).axes[0].images[0].get_array().shape == (8, 17, 3)
+    assert plotting.images(x[:2]).images[0].get_array().shape == (8, 17, 3)
     with pytest.raises(ValueError, match="at least one of each"):
         plotting.images(x[:0])
 
@@ -227,9 +229,83 @@ def test_whole_figures_are_unknown_to_pyplot():
     x = torch.zeros(2, 1, 8, 8)
     plotting.cluster_grid([x], [x])
     plotting.cluster_scatter([torch.zeros(2, 2)], [torch.zeros(2, 2)])
-    plotting.images(x)
+    plotting.images(x, ax=plotting.sheet(Figure(), x))
     plotting.trace({"a": [1.0, 2.0]})
     assert plt.get_fignums() == []
+
+
+def one_panel(ax=None):
+    x, partition = fitted()
+    chains = Chains(partition.labels.expand(1, 3, -1), {"clusters": torch.full((1, 3), 2)}, (0,), 1.0)
+    yield plotting.mixture(x, partition, ax)
+    yield plotting.density(x, partition, ax)
+    yield plotting.embedding(x, partition.labels, ax)
+    yield plotting.images(torch.zeros(3, 1, 8, 8), ax=ax)
+    yield plotting.tradeoff([1.0, 2.0], [0.4, 0.3], [0.5, 0.6], ax)
+    yield plotting.number_of_clusters(chains, ax)
+    yield plotting.similarity(torch.eye(3), ax)
+    yield plotting.prior(DirichletProcess(1.0), 5, ax)
+
+
+def test_pictures_of_one_panel_are_drawn_into_the_axes_they_are_given(ax):
+    assert all(drawn is ax for drawn in one_panel(ax))
+    assert plt.get_fignums() == []
+
+
+def test_pictures_of_one_panel_open_a_figure_that_show_would_show():
+    drawn = list(one_panel())
+    assert [ax.figure.number for ax in drawn] == plt.get_fignums() and len({ax.figure for ax in drawn}) == len(drawn)
+
+
+def test_density_in_the_plane_has_contours_that_hold_the_points(ax):
+    x, partition = fitted()
+    filled, lines, dots = plotting.density(x, partition, ax).collections
+    log_p = partition.log_prob(x)
+    held = [(log_p >= level).double().mean().item() for level in lines.levels]
+    assert held == pytest.approx([0.95, 0.8, 0.6, 0.4, 0.2], abs=0.011)
+    assert filled.levels[:-1] == pytest.approx(lines.levels)
+    assert np.allclose(dots.get_offsets(), x)
+
+
+def test_density_on_a_line_is_a_curve_with_area_one_above_its_parts(ax):
+    x = torch.cat([torch.randn(40, 1), torch.randn(20, 1) + 6])
+    partition = Partition.from_labels(x, torch.tensor([3] * 40 + [1] * 20), capacity=5)
+    first, second, whole = plotting.density(x, partition, ax).lines
+    assert np.allclose(first.get_ydata() + second.get_ydata(), whole.get_ydata())
+    assert np.trapezoid(whole.get_ydata(), whole.get_xdata()) == pytest.approx(1, abs=0.05)
+    assert first.get_color() == pytest.approx(plotting.colours(1))
+    with pytest.raises(ValueError, match=r"x has shape \(9, 3\)"):
+        plotting.density(torch.zeros(9, 3), partition, ax)
+
+
+def test_a_prior_is_drawn_as_its_law_and_its_draws(ax):
+    torch.manual_seed(0)
+    law = PitmanYor(1.0, 0.5).number_of_clusters(12)
+    plotting.prior(PitmanYor(1.0, 0.5), 12, ax, draws=40)
+    shares, edges, _ = ax.patches[0].get_data()
+    assert np.allclose(shares, law[1 : len(shares) + 1]) and edges[:2].tolist() == [0.5, 1.5]
+    (dots,) = ax.lines
+    assert dots.get_ydata().sum() == pytest.approx(1) and np.allclose(40 * dots.get_ydata() % 1, 0)
+
+
+def test_an_animation_shows_each_draw_of_each_seed():
+    x = torch.randn(10, 2)
+    labels = torch.randint(0, 3, (2, 4, 10))
+    labels[1, 3] = torch.tensor([2] * 3 + [0] * 2 + [5] * 5)
+    moving = plotting.animate(x, Chains(labels, {}, (3, 8), 1.0))
+    assert len(list(moving.new_frame_seq())) == 4
+    for t in (0, 3):
+        moving._draw_frame(t)
+        for s, ax in enumerate(moving._fig.axes):
+            slots, counts = labels[s, t].unique(return_counts=True)
+            (dots,) = ax.collections
+            assert np.allclose(dots.get_facecolors()[:, :3], plotting.colours(labels[s, t]))
+            assert len(ax.patches) == int((counts >= 3).sum())  # two points have no spread across
+            assert ax.get_title() == f"seed {(3, 8)[s]}, draw {t + 1}: {len(slots)} clusters"
+    assert tuple(moving._fig.axes[1].patches[1].center) == pytest.approx(x[5:].mean(0).tolist())
+    assert "<script" in moving.to_jshtml()
+    with pytest.raises(ValueError, match="x has 9 points and chains 10 labels"):
+        plotting.animate(x[:9], Chains(labels, {}, (3, 8), 1.0))
 
 
 @pytest.mark.parametrize("layout", [plotting.principal, plotting.tsne])

@@ -190,7 +190,8 @@ def _sample(options: argparse.Namespace) -> None:
         with written(out) as file:
             np.save(file, x.numpy())
     elif x.ndim == 4:
-        plotting.save(plotting.images(report.drawable(x), columns=n if options.between else 8), out)
+        x, columns = report.drawable(x), n if options.between else 8
+        plotting.save(plotting.images(x, columns, plotting.sheet(Figure(), x, columns)), out)
     else:
         axes = Figure(figsize=(5, 5), layout="constrained").subplots()
         plotting.save(plotting.embedding(x if x.shape[1] > 1 else report.plane(x), run.predict(x), axes), out)

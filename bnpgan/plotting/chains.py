@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from bnpgan.plotting.figures import INK, Array, colours, numpy, tidy
+from bnpgan.plotting.figures import INK, Array, colours, numpy, opened, tidy
 
 if TYPE_CHECKING:
     from bnpgan.diagnostics import Chains
@@ -58,20 +59,20 @@ def chains(chains: Chains) -> Figure:
     return figure
 
 
-def number_of_clusters(chains: Chains) -> Figure:
+def number_of_clusters(chains: Chains, ax: Axes | None = None) -> Axes:
     r"""Draws :math:`P(K \mid x)`: a bar for each number of clusters, and a dot on it for each seed.
 
     Args:
         chains: What ``Sampler.chain`` returned.
+        ax: Where to draw; a new pyplot figure if None.
 
     Returns:
-        The figure.
+        The axes.
     """
     K = numpy(chains.trace["clusters"])
     values = np.arange(K.min(), K.max() + 1)
     shares = (K[:, :, None] == values).mean(1)
-    figure = Figure(figsize=(1.6 + 0.45 * max(len(values), 6), 3.2), layout="constrained")
-    ax = figure.subplots()
+    ax = opened(ax, 1.6 + 0.45 * max(len(values), 6), 3.2)
     ax.bar(values, shares.mean(0), width=0.7, color="#d4d4d4")
     for s, (seed, share) in enumerate(zip(chains.seeds, shares, strict=True)):
         across = values + (s - (len(shares) - 1) / 2) * min(0.15, 0.6 / len(shares))
@@ -82,19 +83,20 @@ def number_of_clusters(chains: Chains) -> Figure:
     ax.set_title("share of draws", loc="left", fontsize=9, color=INK)
     ax.legend(frameon=False, fontsize=8)
     tidy(ax)
-    return figure
+    return ax
 
 
-def similarity(matrix: Array) -> Figure:
+def similarity(matrix: Array, ax: Axes | None = None) -> Axes:
     """Draws a co-clustering matrix, its points ordered so that those often together are neighbours.
 
     The order is that of the leaves of average-linkage clustering, with one less the share as the distance.
 
     Args:
         matrix: ``(N, N)`` shares in [0, 1], symmetric, as ``Chains.coclustering`` returns it.
+        ax: Where to draw; a new pyplot figure if None.
 
     Returns:
-        The figure.
+        The axes, beside which their figure has those of a colour bar.
 
     Raises:
         ValueError: If the matrix is not square, or not such shares.
@@ -107,17 +109,16 @@ def similarity(matrix: Array) -> Figure:
     order = np.arange(len(shares))
     if len(shares) > 2:
         order = leaves_list(linkage(squareform(1 - shares, checks=False), "average"))
-    figure = Figure(figsize=(5.4, 4.6), layout="constrained")
-    ax = figure.subplots()
+    ax = opened(ax, 5.4, 4.6)
     image = ax.imshow(shares[np.ix_(order, order)], cmap="Blues", vmin=0, vmax=1, interpolation="none")
     ax.set(xticks=[], yticks=[])
     ax.set_xlabel("points, ordered by who is with whom", fontsize=9, color=INK)
     ax.spines[:].set_color("#bbbbbb")
-    bar = figure.colorbar(image, ax=ax, shrink=0.8)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8)
     bar.ax.tick_params(colors="#777777", labelsize=8, length=3)
     bar.outline.set_visible(False)
     bar.ax.set_title("together", fontsize=9, color=INK)
-    return figure
+    return ax
 
 
 def _edges(y: NDArray) -> NDArray:

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from bnpgan.plotting.figures import INK, Array, colours, numpy, tidy
+from bnpgan.plotting.figures import INK, Array, colours, numpy, opened, tidy
 
 
-def tradeoff(scales: Sequence[float], quality: Array, diversity: Array) -> Figure:
+def tradeoff(scales: Sequence[float], quality: Array, diversity: Array, ax: Axes | None = None) -> Axes:
     r"""Draws the quality and the diversity of images for each scale s of the latent covariance.
 
     A point is what :math:`z \mid k \sim N(\mu_k, s \Sigma_k)` gives, and bears its s; the line follows s. The scale of
@@ -21,17 +21,18 @@ def tradeoff(scales: Sequence[float], quality: Array, diversity: Array) -> Figur
         scales: The scales s ``(S,)``, positive and all different, in any order.
         quality: ``metrics.quality`` of the images of each, ``(S,)``.
         diversity: ``metrics.diversity`` of the images of each, ``(S,)``.
+        ax: Where to draw; a new pyplot figure if None.
 
     Returns:
-        The figure.
+        The axes.
 
     Raises:
         ValueError: If there is no scale, a scale is not positive or is there twice, the numbers differ, or a score is
             not finite.
 
     Example:
-        >>> figure = tradeoff([0.5, 1.0, 2.0], quality=[0.4, 0.3, 0.1], diversity=[0.5, 0.6, 0.7])
-        >>> [text.get_text() for text in figure.axes[0].texts]
+        >>> ax = tradeoff([0.5, 1.0, 2.0], quality=[0.4, 0.3, 0.1], diversity=[0.5, 0.6, 0.7])
+        >>> [text.get_text() for text in ax.texts]
         ['s = 0.5', '1, as trained', '2']
 
     References:
@@ -46,8 +47,7 @@ def tradeoff(scales: Sequence[float], quality: Array, diversity: Array) -> Figur
             raise ValueError(f"{name} must be {len(s)} finite numbers, got {values.tolist()}: pass one for each scale")
     order = np.argsort(s)
     s, x, y = s[order], x[order], y[order]
-    figure = Figure(figsize=(5.4, 4.2), layout="constrained")
-    ax = figure.subplots()
+    ax = opened(ax, 5.4, 4.2)
     colour = colours(0)
     ax.plot(x, y, color=colour, linewidth=1.4, alpha=0.6)
     trained = s == 1
@@ -71,4 +71,4 @@ def tradeoff(scales: Sequence[float], quality: Array, diversity: Array) -> Figur
     ax.set_title("quality", loc="left", fontsize=9, color=INK)
     ax.set_xlabel("diversity", fontsize=9, color=INK)
     tidy(ax)
-    return figure
+    return ax

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -53,6 +54,11 @@ def colours(slots: Array) -> NDArray[np.float64]:
 def numpy(values: Array) -> NDArray:
     """A NumPy view of a tensor on any device, or of anything NumPy takes."""
     return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def opened(ax: Axes | None, width: float, height: float) -> Axes:
+    """The axes as they are; None: those of a new pyplot figure, ``width`` by ``height`` inches."""
+    return plt.subplots(figsize=(width, height), layout="constrained")[1] if ax is None else ax
 
 
 def tidy(ax: Axes) -> None:

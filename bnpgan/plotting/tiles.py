@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,7 +38,7 @@ def cluster_grid(real: Sequence[Array], fake: Sequence[Array], titles: Sequence[
         raise ValueError(f"real and fake hold images of several sizes: resize them all to {w}x{h}")
     n, m = (max(map(len, side)) for side in (left, right))
     gap = np.full((h, w, 3), 255, dtype=np.uint8)
-    figure = _figure(n + 1 + m, len(left), h, w, margin=(1.3 if any(titles) else 0, 0.3))
+    figure = _figure(Figure(), n + 1 + m, len(left), h, w, margin=(1.3 if any(titles) else 0, 0.3))
     panels = figure.subplots(len(left), squeeze=False)[:, 0]
     for ax, a, b, title in zip(panels, left, right, titles, strict=True):
         ax.imshow(np.concatenate([_mosaic(a, 1, n), gap, _mosaic(b, 1, m)], axis=1), interpolation="nearest")
@@ -51,41 +52,57 @@ def cluster_grid(real: Sequence[Array], fake: Sequence[Array], titles: Sequence[
     return figure
 
 
-def images(x: Array, columns: int = 8) -> Figure:
+def images(x: Array, columns: int = 8, ax: Axes | None = None) -> Axes:
     """Draws a sheet of images, row by row.
 
     Args:
         x: Images ``(N, C, H, W)`` in [-1, 1], C = 1 or 3.
         columns: Images a row, at most.
+        ax: Where to draw; a new pyplot figure, large enough to see each, if None.
 
     Returns:
-        The figure, one mosaic.
+        The axes, one mosaic.
 
     Raises:
         ValueError: If there is no image, the shape is another, or ``columns`` is less than 1.
 
     Example:
         >>> import torch
-        >>> figure = images(torch.zeros(10, 1, 8, 8))
-        >>> figure.axes[0].images[0].get_array().shape  # two rows of eight, a pixel between
+        >>> ax = images(torch.zeros(10, 1, 8, 8))
+        >>> ax.images[0].get_array().shape  # two rows of eight, a pixel between
         (17, 71, 3)
     """
     pixels = _pixels("x", x)
-    if len(pixels) == 0 or columns < 1:
-        raise ValueError(f"x holds {len(pixels)} images for {columns} columns: pass at least one of each")
-    columns = min(columns, len(pixels))
-    rows = math.ceil(len(pixels) / columns)
-    _, h, w, _ = pixels.shape
-    figure = _figure(columns, rows, h, w, margin=(0, 0))
-    ax = figure.subplots()
+    rows, columns = _table(len(pixels), columns)
+    ax = sheet(plt.figure(), x, columns) if ax is None else ax
     ax.imshow(_mosaic(pixels, rows, columns), interpolation="nearest")
     _bare(ax)
-    return figure
+    return ax
 
 
-def _figure(columns: int, rows: int, h: int, w: int, margin: tuple[float, float]) -> Figure:
+def sheet(figure: Figure, x: Array, columns: int = 8) -> Axes:
+    """Axes for ``images`` on an empty figure, which is made as large as they need: for one that pyplot does not know.
+
+    Example:
+        >>> import torch
+        >>> x = torch.zeros(10, 1, 8, 8)
+        >>> images(x, ax=sheet(Figure(), x)).figure.get_size_inches().round(2)
+        array([3.52, 0.88])
+    """
+    n, _, h, w = numpy(x).shape
+    rows, columns = _table(n, columns)
+    return _figure(figure, columns, rows, h, w, margin=(0, 0)).subplots()
+
+
+def _table(n: int, columns: int) -> tuple[int, int]:
+    if n == 0 or columns < 1:
+        raise ValueError(f"x holds {n} images for {columns} columns: pass at least one of each")
+    return math.ceil(n / columns), min(columns, n)
+
+
+def _figure(figure: Figure, columns: int, rows: int, h: int, w: int, margin: tuple[float, float]) -> Figure:
     tile = 0.4 + w / 200  # inches: small images grow, large ones stay sharp
-    figure = Figure((margin[0] + tile * columns, margin[1] + tile * h / w * rows))
+    figure.set_size_inches(margin[0] + tile * columns, margin[1] + tile * h / w * rows)
     figure.set_layout_engine("compressed", h_pad=0.02, hspace=0.0)
     return figure
 

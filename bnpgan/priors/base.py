@@ -6,8 +6,10 @@ order) -> :class:`Masses` (unnormalised weights of infinitely many clusters). ``
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Self
 
 import torch
@@ -16,6 +18,9 @@ from torch.distributions import Gamma
 
 from bnpgan.engine.loops import said_anew
 from bnpgan.grids import Grid, drawn, grids, joint, record
+
+MOST_BY_SIZES = 50  # points whose 204,226 lists of block sizes are summed over where there is no recursion: seconds
+PIECE = 64  # totals whose weights of a new cluster are held at once
 
 
 class Partitions(ABC):
@@ -120,6 +125,114 @@ class Partitions(ABC):
             return each[0]
         return (self._posterior(counts, ordered=False).log_softmax(-1)[:, None] + each).logsumexp(0)
 
+    def sample_partition(self, n: int, capacity: int | None = None) -> Tensor:
+        """A draw ``(n,)`` int64 of the partition of ``n`` points, one after another by the predictive.
+
+        Clusters are numbered in order of appearance, as guests see the tables of a restaurant; grids are drawn first.
+
+        Args:
+            n: the number of points.
+            capacity: the number of slots, where the law depends on it, as a ``FiniteDirichlet`` does; ``None``: ``n``.
+
+        Raises:
+            ValueError: if ``n`` is less than 1, or the law may need more than ``capacity`` clusters.
+
+        Example:
+            >>> from bnpgan.priors import DirichletProcess
+            >>> DirichletProcess(1e-9).sample_partition(4), DirichletProcess(1e9).sample_partition(4)
+            (tensor([0, 0, 0, 0]), tensor([0, 1, 2, 3]))
+        """
+        counts = torch.zeros(self._slots(n, capacity), dtype=torch.int64)
+        prior, labels, used = self.draw(counts), torch.empty(n, dtype=torch.int64), 0
+        for i in range(n):
+            k = min(int(drawn(prior.log_predictive(counts))), used)  # any empty slot is the next table
+            used = max(used, k + 1)
+            counts[k] += 1
+            labels[i] = k
+        return labels
+
+    def number_of_clusters(self, n: int, capacity: int | None = None) -> Tensor:
+        r"""The law ``(n + 1,)`` of the number of clusters among ``n`` points: entry ``k`` is :math:`P(K_n = k)`.
+
+        .. math:: P(K_{i+1} = k) = P(K_i = k) \, p_{old}(i, k) + P(K_i = k - 1) \, p_{new}(i, k - 1)
+
+        The urn of an exchangeable law weighs clusters linearly in their sizes, so that the chance of a new one depends
+        on their number only. (For a Dirichlet process this gives Stirling numbers of the first kind, for a Pitman-Yor
+        process generalised ones.) A law without an urn is summed over all lists of block sizes. Grids are summed over.
+
+        Args:
+            n: the number of points.
+            capacity: the number of slots, where the law depends on it, as a ``FiniteDirichlet`` does; ``None``: ``n``.
+
+        Returns:
+            Probabilities, float64; that of 0 clusters is 0.
+
+        Raises:
+            ValueError: if ``n`` is less than 1, the law may need more than ``capacity`` clusters, or it has no urn and
+                ``n`` exceeds 50.
+
+        Example:
+            >>> from bnpgan.priors import DirichletProcess
+            >>> DirichletProcess(1.0).number_of_clusters(3)
+            tensor([0.0000, 0.3333, 0.5000, 0.1667], dtype=torch.float64)
+
+        References:
+            Antoniak, "Mixtures of Dirichlet processes with applications to Bayesian nonparametric problems", 1974;
+            Gnedin and Pitman, "Exchangeable Gibbs partitions and Stirling triangles", 2005.
+        """
+        C = self._slots(n, capacity)
+        if not self.has_urn:
+            return self._summed_over_sizes(n, C)
+        used, sizes = torch.arange(min(n, C) + 1), torch.tensor([1.0, 2.0], dtype=torch.float64)
+        hyper, weights = self._columns(used.device), self._on(used.device)[1].exp()
+        p = torch.zeros(len(weights), n + 1, dtype=torch.float64)
+        p[:, 1] = 1
+        for start in range(1, n, PIECE):
+            totals = range(start, min(start + PIECE, n))
+            reach = used[: totals[-1] + 1]  # there are no more clusters than points
+            given = torch.tensor(totals, dtype=torch.float64)
+            old, new = (w.exp() for w in self.log_urn_of(sizes, given, reach, C, hyper))
+            first, slope = old[:, :1], old[:, 1:] - old[:, :1]
+            new = new.expand(-1, len(totals), -1)
+            for i, total in enumerate(totals):
+                k = used[1 : total + 1]
+                stay, opened = slope * total + (first - slope) * k, new[:, i, 1 : len(k) + 1]
+                here = p[:, 1 : len(k) + 1] / (stay + opened)
+                p[:, 1 : len(k) + 1] = here * stay
+                p[:, 2 : len(k) + 2] += here * opened
+        return weights @ p
+
+    def _slots(self, n: int, capacity: int | None) -> int:
+        if not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"n must be a whole number of at least 1, got {n}: pass the number of points")
+        if capacity is None or capacity >= n:
+            return n if capacity is None else capacity
+        full = torch.tensor([capacity])
+        if capacity < 1 or not self.has_urn or (self.log_urn(full, full, capacity)[1][..., -1] > -torch.inf).any():
+            raise ValueError(
+                f"capacity must be at least the {n} points, got {capacity}: {type(self).__name__} may open as many "
+                "clusters; pass a FiniteDirichlet, which has none beyond its slots"
+            )
+        return capacity
+
+    def _summed_over_sizes(self, n: int, capacity: int) -> Tensor:
+        # A list of block sizes stands for n! / (prod_k n_k! prod_s m_s!) partitions, m_s the blocks of size s.
+        if n > MOST_BY_SIZES:
+            raise ValueError(
+                f"n must be at most {MOST_BY_SIZES} for {type(self).__name__}, which has no urn, got {n}: give it "
+                "log_urn_of, or draw with sample_partition"
+            )
+        law = torch.zeros(n + 1, dtype=torch.float64)
+        for k in range(1, min(n, capacity) + 1):
+            lists = list(_sizes(n, k, n))
+            repeated = [[sizes.count(size) for size in set(sizes)] for sizes in lists]
+            orders = torch.tensor([sum(math.lgamma(m + 1) for m in ms) for ms in repeated], dtype=torch.float64)
+            counts = torch.tensor(lists)
+            log_number = math.lgamma(n + 1) - torch.lgamma(counts.double() + 1).sum(1) - orders
+            slots = torch.nn.functional.pad(counts, (0, capacity - k))
+            law[k] = (log_number + self.log_eppf(slots)).exp().sum()
+        return law
+
     @property
     def has_urn(self) -> bool:
         """Whether ``log_urn`` gives what ``log_predictive`` is made of; if not, loops over points are slow."""
@@ -222,6 +335,25 @@ class OrderedWeights(Partitions):
         prior = self.draw(counts, ordered=True)
         return prior.sample_log_weights_of(counts.to(torch.float64), prior.values(counts.device))
 
+    def sample_sticks(self, capacity: int) -> Tensor:
+        """A draw ``(capacity,)`` of the weights of the slots before there are points; they sum to 1.
+
+        Of a process of infinitely many sticks these are the first ``capacity - 1``, and what is left of the whole.
+
+        Raises:
+            ValueError: if ``capacity`` is less than 1.
+
+        Example:
+            >>> from bnpgan.priors import DirichletProcess
+            >>> DirichletProcess(1e-9).sample_sticks(3)
+            tensor([1., 0., 0.], dtype=torch.float64)
+        """
+        if not isinstance(capacity, Integral) or capacity < 1:
+            raise ValueError(
+                f"capacity must be a whole number of at least 1, got {capacity}: pass the number of sticks"
+            )
+        return self.sample_log_weights(torch.zeros(capacity, dtype=torch.int64)).exp()
+
     def _law(self, n: Tensor, hyper: Any, ordered: bool) -> Tensor:
         return self.log_marginal_of(n, hyper) if ordered else super()._law(n, hyper, ordered)
 
@@ -258,6 +390,16 @@ def _placed(values: Tensor, device: torch.device) -> Tensor:
     # The host waits for a copy to a GPU. Filling a tensor with one number needs none.
     one = len(values) == 1
     return torch.full((1,), float(values), dtype=values.dtype, device=device) if one else values.to(device)
+
+
+def _sizes(n: int, blocks: int, most: int) -> Iterator[tuple[int, ...]]:
+    # Block sizes of partitions of n points: lists of so many, from at most ``most`` on, that do not rise and sum to n.
+    if blocks == 0:
+        yield ()
+        return
+    for size in range(min(n - blocks + 1, most), -(-n // blocks) - 1, -1):
+        for rest in _sizes(n - size, blocks - 1, size):
+            yield (size, *rest)
 
 
 def log_gamma_sample(shape: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import ClassVar, final
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from bnpgan import ranks
 from bnpgan.components.base import Component, Conjugate, Drawable, ExponentialFamily, Stats

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from bnpgan.engine.nearest import nearest
 from bnpgan.partition import Partition, check_capacity, check_labels, check_points

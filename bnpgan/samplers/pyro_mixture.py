@@ -12,7 +12,7 @@ from pyro.infer import Trace_ELBO
 from pyro.poutine.util import site_is_subsample as is_plate
 from torch import Tensor
 from torch.distributions import Distribution
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from bnpgan.components.described import Description, described, numbers_like
 from bnpgan.components.distributions import Components

@@ -8,6 +8,7 @@ from places import moved
 
 from bnpgan import plotting
 from bnpgan.components import NormalInverseGamma, NormalInverseWishart
+from bnpgan.diagnostics import Chains
 from bnpgan.partition import Partition
 from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import KMeans, StickBreaking
@@ -44,6 +45,19 @@ def test_features_are_drawn_in_the_plane(gpu, wide):
     assert len(plotting.embedding(x, z, axes()).texts) == 3
 
 
+@pytest.mark.parametrize("name", PARTITIONS)
+def test_a_density_is_drawn_as_it_comes(gpu, name):
+    x, z = points().to(gpu.device), torch.arange(N, device=gpu.device) % 3
+    assert plotting.density(x, PARTITIONS[name](x, z), axes()).collections
+
+
+def test_chains_of_the_device_move(gpu):
+    x, z = points().to(gpu.device), torch.arange(N, device=gpu.device) % 3
+    moving = plotting.animate(x, Chains(z.expand(2, 3, N), {}, (0, 1), 1.0))
+    moving._draw_frame(2)
+    assert [len(ax.patches) for ax in moving._fig.axes] == [3, 3]
+
+
 def test_clusters_are_drawn_side_by_side(gpu):
     x, z = points().to(gpu.device), torch.arange(N, device=gpu.device) % 3
     parts = [x[z == k] for k in range(3)]
@@ -55,13 +69,13 @@ def test_clusters_are_drawn_side_by_side(gpu):
 
 def test_images_are_drawn_as_those_of_the_cpu(gpu):
     x = torch.rand(5, 3, 8, 8) * 2 - 1
-    there, here = (plotting.images(part).axes[0].images[0].get_array() for part in (x.to(gpu.device), x))
+    there, here = (plotting.images(part).images[0].get_array() for part in (x.to(gpu.device), x))
     assert np.array_equal(there, here)
 
 
 def test_scores_and_slots_are_taken_from_the_device(gpu):
     scores = torch.tensor([0.4, 0.3, 0.1]), torch.tensor([0.5, 0.6, 0.7])
-    assert plotting.tradeoff([0.5, 1.0, 2.0], *moved(scores, gpu.device)).axes
+    assert plotting.tradeoff([0.5, 1.0, 2.0], *moved(scores, gpu.device)).texts
     slots = torch.arange(5)
     assert np.array_equal(plotting.colours(slots.to(gpu.device)), plotting.colours(slots))
     assert plotting.trace({"log joint": torch.randn(5, device=gpu.device), "clusters": [1, 2]}).axes
