@@ -52,16 +52,18 @@ class Training(State):
             for group, rate in zip(self.optimizers[name].param_groups, rates, strict=True):
                 group["lr"] = rate * s.rate_at(self.step)
         for _ in range(s.discriminator_steps):
-            real, fake, judged = self.batch()
+            real, fake, judged, z, c = self.batch()
             outputs = gan.discriminator(real, judged), gan.discriminator(fake.detach(), judged)
             loss_d = gan.loss.discriminator(*outputs, judged, judged)
             if s.penalty is not None and self.step % s.penalty.every == 0:
                 loss_d = loss_d + s.penalty(gan.discriminator, real, fake.detach(), judged)
+            loss_d = loss_d + gan.auxiliary.discriminator(gan, real, fake.detach(), z.detach(), c)
             _descend(self.optimizers["discriminator"], loss_d)
 
         for p in self.judge:
             p.requires_grad_(False)
         loss_g = gan.loss.generator(gan.discriminator(fake, judged), judged)
+        loss_g = loss_g + gan.auxiliary.generator(gan, real, fake, z, c)
         _descend(self.optimizers["generator"], loss_g)
         for p in self.judge:
             p.requires_grad_(True)
@@ -74,17 +76,18 @@ class Training(State):
         self.step += 1
         self.seconds["all"] += time.perf_counter() - start
 
-    def batch(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Real images, a fake image of the same slot for each, and the slots that both are judged under."""
+    def batch(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
+        """Real images, a fake of the same slot for each, the slots that both are judged under, ``z`` and ``c``."""
         gan, s = self.gan, self.gan.schedule
         i = torch.randint(len(self.images), (s.batch,), device=self.images.device)
         real = self.images[i]
         if self.partition is None:
-            c, judged = torch.randint(gan.clusterer.capacity, (s.batch,), device=real.device), None
+            c, judged = gan.latent.slots(s.batch, gan.clusterer.capacity, real.device), None  # type: ignore[operator]
         else:
             self.follow(real, i)
             c = judged = self.partition.labels[i]
-        return real, gan.generator(gan.latent(c), c), judged
+        z = gan.latent(c)
+        return real, gan.generator(z, c), judged, z, c
 
     def recluster(self) -> None:
         """Make a new partition of all images, in the slots of the old one; ``train`` says when it is refused."""

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from inspect import signature
 from itertools import chain
 from re import findall
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bnpgan.auxiliary import Auxiliary, NoAuxiliary
 from bnpgan.features import Features
 from bnpgan.limits import check_memory
 from bnpgan.losses import GANLoss, NonSaturating, Penalty
@@ -158,11 +159,16 @@ class Recipe(ABC):
         return 32
 
     def assembled(
-        self, generator: nn.Module, discriminator: nn.Module, latent: nn.Module, features: Features
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        latent: nn.Module,
+        features: Features,
+        auxiliary: Auxiliary | None = None,
     ) -> "MixtureGAN":
         """The GAN of these networks, marked as made by this recipe."""
         parts = generator, discriminator, latent, self.clusterer, features, self.loss, self.schedule
-        return MixtureGAN(*parts).noted(self)
+        return MixtureGAN(*parts, auxiliary=NoAuxiliary() if auxiliary is None else auxiliary).noted(self)
 
     @property
     def points(self) -> bool:
@@ -232,7 +238,7 @@ def _backbone(backbone: Backbone | str | None, shape: tuple[int, ...]) -> Backbo
 
 
 LARGE = 4096  # usual sizes are smaller; of others it is first found out what they take, which itself takes a second
-NETWORKS = ("generator", "discriminator", "latent", "features")
+NETWORKS = ("generator", "discriminator", "latent", "features", "auxiliary")
 SWAPPED = ("clusterer", "loss", "schedule", "features")  # parts whose replacement in a built GAN its recipe notes
 
 
@@ -250,6 +256,7 @@ class MixtureGAN:
         schedule: when images are clustered, and how fast networks learn.
         recipe: what would make this GAN again. If a clusterer, a loss, a schedule, or features that need no arguments
             are replaced, so they are in the recipe. ``None`` where the parts were put together by hand.
+        auxiliary: terms that are added to the losses, and what learns for them.
 
     Example:
         >>> from bnpgan import recipes, samplers
@@ -266,6 +273,7 @@ class MixtureGAN:
     loss: GANLoss
     schedule: Schedule
     recipe: Recipe | None = None
+    auxiliary: Auxiliary = field(default_factory=NoAuxiliary)
 
     def __post_init__(self) -> None:
         recipe = self.recipe

@@ -88,7 +88,8 @@ class Run:
     def slots(self, n: int) -> Tensor:
         """Slots ``(n,)`` drawn as in training."""
         if self.gan.schedule.warmup is None:
-            return torch.randint(self.partition.capacity, (n,), device=self.partition.labels.device)
+            latent = self.averaged["latent"]
+            return latent.slots(n, self.partition.capacity, self.partition.labels.device)  # type: ignore[operator]
         return self.partition.sample(n)
 
     def generate(self, c: Tensor, scale: float = 1.0) -> Tensor:

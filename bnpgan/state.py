@@ -53,14 +53,17 @@ class State:
         s = gan.schedule
         # Convolutions with channels last take a fifth less time on a CPU; on GPUs it was not measured.
         layout = torch.channels_last if device.type == "cpu" else torch.preserve_format
-        for part in (gan.generator, gan.discriminator, gan.latent, gan.features):
+        for part in (gan.generator, gan.discriminator, gan.latent, gan.features, gan.auxiliary):
             part.to(device).to(memory_format=layout).train()  # type: ignore[call-overload]
         self.maker = nn.ModuleDict({"generator": gan.generator, "latent": gan.latent})
         self.averaged = copy.deepcopy(self.maker).requires_grad_(False)
         self.judge = [p for p in gan.discriminator.parameters() if p.requires_grad]
         made = [
-            {"params": [p for p in part.parameters() if p.requires_grad], "lr": rate or s.generator_rate}
-            for part, rate in ((gan.generator, s.generator_rate), (gan.latent, s.latent_rate))
+            {"params": [p for part in parts for p in part.parameters() if p.requires_grad], "lr": rate}
+            for rate, *parts in (
+                (s.generator_rate, gan.generator, gan.auxiliary),
+                (s.latent_rate or s.generator_rate, gan.latent),
+            )
         ]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(made, betas=s.betas, fused=True),
@@ -120,7 +123,7 @@ class State:
     def _modules(self) -> dict[str, nn.Module]:
         gan = self.gan
         networks = {"generator": gan.generator, "discriminator": gan.discriminator, "latent": gan.latent}
-        return {**networks, "features": gan.features, "averaged": self.averaged}
+        return {**networks, "features": gan.features, "auxiliary": gan.auxiliary, "averaged": self.averaged}
 
 
 @contextmanager

@@ -65,6 +65,7 @@ SHORT = {  # arguments that make a recipe's rounds come every few steps
     "random_label_gan": {"capacity": CAPACITY},
     "pac_gan": {"pack": 4},
     "precomputed_label_gan": {"capacity": CAPACITY, "encoder_steps": 4},
+    "info_gan": {"capacity": CAPACITY},
 }
 
 

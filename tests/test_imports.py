@@ -49,7 +49,8 @@ ALLOWED = {
     },
     "testing": {"components", "grids", "partition", "priors", "samplers"},
     "features": {"images", "partition"},
-    "mixture": {"features", "limits", "losses", "models", "plain", "samplers"},
+    "auxiliary": {"features"},
+    "mixture": {"auxiliary", "features", "limits", "losses", "models", "plain", "samplers"},
     "run": {"features", "images", "mixture", "partition", "ranges"},
     "report": {"features", "images", "metrics", "plotting", "run"},
     "files": {"components", "disk", "partition"},
@@ -57,7 +58,7 @@ ALLOWED = {
     "loop": {"", "features", "images", "metrics", "mixture", "partition", "randomness", "run", "state"},
     "checkpoint": {"", "disk", "features", "files", "images", "partition", "report", "run", "state"},
     "training": {"checkpoint", "images", "loop", "mixture", "partition", "plain", "ranges", "run", "signals", "state"},
-    "recipes": {"components", "features", "losses", "mixture", "models", "plain", "priors", "samplers"},
+    "recipes": {"auxiliary", "components", "features", "losses", "mixture", "models", "plain", "priors", "samplers"},
     "cli": {"", "components", "data", "disk", "files", "grids", "images", "metrics", "partition", "plotting", "priors"}
     | {"limits", "recipes", "report", "reproduce", "run", "samplers", "signals", "training"},
     "reproduce": {"", "components", "data", "files", "losses", "metrics", "mixture", "models", "partition", "priors"}

@@ -120,6 +120,7 @@ MADE = {
     "random_label_gan": {"image_shape": (3, 8, 8)},
     "pac_gan": {"dim": 2, "pack": 3},
     "precomputed_label_gan": {"image_shape": (1, 8, 8)},
+    "info_gan": {"dim": 2, "uniform": 1},
 }
 
 

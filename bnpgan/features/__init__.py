@@ -3,6 +3,7 @@
 from bnpgan.features.autoencoder import FromAutoencoder
 from bnpgan.features.base import Features, FixedEncoder, FromDiscriminator, Identity, Networks, embed, evaluating
 from bnpgan.features.encoder import FromEncoder
+from bnpgan.features.recogniser import FromRecogniser
 
 __all__ = [
     "Features",
@@ -10,6 +11,7 @@ __all__ = [
     "FromAutoencoder",
     "FromDiscriminator",
     "FromEncoder",
+    "FromRecogniser",
     "Identity",
     "Networks",
     "embed",

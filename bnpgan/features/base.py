@@ -29,6 +29,10 @@ class Networks(Protocol):
     def latent(self) -> nn.Module:
         """Draws latent vectors for slots."""
 
+    @property
+    def auxiliary(self) -> nn.Module:
+        """Terms beside the adversarial loss; a recogniser also maps images to codes."""
+
 
 class Features(nn.Module, ABC):
     """Maps images to the points that are clustered; owns the networks that it trains for that, and their optimiser.

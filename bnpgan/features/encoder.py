@@ -81,7 +81,7 @@ class FromEncoder(Features):
         assert self.optimizer is not None
         for _ in range(self.first_steps if partition is None else self.steps):
             if partition is None:
-                c = torch.randint(self.capacity, (self.batch,), device=images.device)
+                c = gan.latent.slots(self.batch, self.capacity, images.device)  # type: ignore[operator]
             else:
                 c = partition.sample(self.batch)
             with torch.no_grad(), evaluating(gan.generator):

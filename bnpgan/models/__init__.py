@@ -4,7 +4,7 @@ from .backbone import Backbone
 from .conditioning import Add, Block, Concat, Conditioning, EveryLayer, Modulation, Unconditional, Unmodulated, lookup
 from .dcgan import DCGAN, DCGANGenerator, DCGANTrunk
 from .heads import ClassHead, Discriminator, MaskedHead, PackedDiscriminator, ScalarHead, Trunk
-from .latent import Gaussian, GaussianMixture, Latent
+from .latent import Codes, Gaussian, GaussianMixture, Latent
 from .mlp import MLP, LeakyLinear, Maxout, MaxoutMLP, MLPGenerator, MLPTrunk
 
 BACKBONES: dict[str, Backbone] = {"mlp": MLP(), "maxout": MaxoutMLP(), "dcgan": DCGAN()}
@@ -18,6 +18,7 @@ __all__ = [
     "Backbone",
     "Block",
     "ClassHead",
+    "Codes",
     "Concat",
     "Conditioning",
     "DCGANGenerator",

@@ -12,7 +12,7 @@ class Latent(nn.Module, ABC):
     """A map from standard normal noise to draws of ``p(z given c)``.
 
     Attributes:
-        dim: size of ``z``, and of the noise.
+        dim: size of the noise, and of ``z`` unless a leaf says otherwise.
     """
 
     dim: int
@@ -30,6 +30,10 @@ class Latent(nn.Module, ABC):
         if noise is None:
             noise = torch.randn(c.shape[0], self.dim, device=c.device)
         return self.place(noise, c)
+
+    def slots(self, n: int, capacity: int, device: torch.device) -> Tensor:
+        """Slots ``(n,)`` where there is no partition to draw them from; mostly each is as likely as any other."""
+        return torch.randint(capacity, (n,), device=device)
 
 
 class Gaussian(Latent):
@@ -50,6 +54,47 @@ class Gaussian(Latent):
     def place(self, noise: Tensor, c: Tensor) -> Tensor:
         """Returns the noise ``(B, dim)``; ``c`` is not read."""
         return noise
+
+
+class Codes(Latent):
+    r"""Appends the slot itself to the noise, :math:`z = [\sigma \epsilon, u, e_c]`, with uniform codes between.
+
+    .. math:: \epsilon \sim N(0, I), \qquad u \sim U[-1, 1], \qquad e_c \text{ the one-hot vector of slot } c
+
+    Rows of weights stand where the one-hot vector does.
+
+    Args:
+        capacity: number of slots.
+        dim: size of :math:`\epsilon`.
+        uniform: number of uniform codes.
+        std: :math:`\sigma`.
+
+    Attributes:
+        dim: size of the noise, without the slots.
+        out_dim: size of ``z``.
+
+    Example:
+        >>> latent = Codes(capacity=3, dim=1, uniform=1, std=0.1)
+        >>> latent(torch.tensor([2]), torch.zeros(1, 2)).tolist()
+        [[0.0, 0.0, 0.0, 0.0, 1.0]]
+
+    References:
+        "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial Nets", 2016,
+        section 7;
+        "ClusterGAN: Latent Space Clustering in Generative Adversarial Networks", 2019, section 3.
+    """
+
+    def __init__(self, capacity: int, dim: int, uniform: int = 0, std: float = 1.0) -> None:
+        super().__init__()
+        self.std, self.sizes = std, (dim, uniform)
+        self.dim, self.out_dim = dim + uniform, dim + uniform + capacity
+        self.one_hot: Tensor
+        self.register_buffer("one_hot", torch.eye(capacity))
+
+    def place(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Maps noise ``(B, dim)`` to ``(B, out_dim)``."""
+        plain, codes = noise.split(self.sizes, 1)
+        return torch.cat([self.std * plain, uniform(codes), lookup(self.one_hot, c)], 1)
 
 
 class GaussianMixture(Latent):
@@ -128,3 +173,13 @@ class GaussianMixture(Latent):
         variance = self.factors.detach().flatten(1).square().sum(1) / self.dim
         apart = torch.pdist(self.means.detach())
         return float(apart.mean() / variance.mean().sqrt()) if len(apart) else 0.0
+
+
+def uniform(noise: Tensor) -> Tensor:
+    r"""Standard normal noise as uniform noise in [-1, 1], :math:`2 \Phi(\epsilon) - 1`.
+
+    Example:
+        >>> uniform(torch.zeros(2)).tolist()
+        [0.0, 0.0]
+    """
+    return torch.erf(noise / 2**0.5)

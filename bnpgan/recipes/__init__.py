@@ -12,6 +12,7 @@ from bnpgan.models import BACKBONES, Backbone
 from bnpgan.plain import from_plain
 from bnpgan.recipes.gan import GAN, ClassConditionalGAN, RandomLabelGAN
 from bnpgan.recipes.gmgan import GMGAN, SupervisedGMGAN
+from bnpgan.recipes.infogan import InfoGAN
 from bnpgan.recipes.logogan import PrecomputedLabelGAN
 from bnpgan.recipes.micgan import MICGAN
 from bnpgan.recipes.options import Facade, made, options_of
@@ -28,12 +29,14 @@ class_conditional_gan = Facade("class_conditional_gan", ClassConditionalGAN)
 random_label_gan = Facade("random_label_gan", RandomLabelGAN)
 pac_gan = Facade("pac_gan", PacGAN)
 precomputed_label_gan = Facade("precomputed_label_gan", PrecomputedLabelGAN)
+info_gan = Facade("info_gan", InfoGAN)
 
 RECIPES: dict[str, Facade] = {
     recipe.__name__: recipe
     for recipe in (
         *(mic_gan, sc_gan, gm_gan, supervised_gm_gan),
         *(gan, class_conditional_gan, random_label_gan, pac_gan, precomputed_label_gan),
+        *(info_gan,),
     )
 }
 
@@ -47,6 +50,7 @@ __all__ = [
     "Backbone",
     "ClassConditionalGAN",
     "Encoder",
+    "InfoGAN",
     "PacGAN",
     "PrecomputedLabelGAN",
     "RandomLabelGAN",
@@ -56,6 +60,7 @@ __all__ = [
     "class_conditional_gan",
     "gan",
     "gm_gan",
+    "info_gan",
     "made",
     "mic_gan",
     "options_of",

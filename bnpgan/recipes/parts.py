@@ -20,9 +20,9 @@ from bnpgan.models import (
     Unconditional,
 )
 from bnpgan.recipes.options import At, Options
-from bnpgan.samplers import Clusterer, RandomLabels
+from bnpgan.samplers import Clusterer, FixedLabels, RandomLabels
 
-__all__ = ["Conditional", "Encoder", "Plain"]
+__all__ = ["Conditional", "Encoder", "Plain", "Recognised"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,6 +88,17 @@ class Conditional(Plain):
         generator = self.networks.generator(self.shape, embedding)
         discriminator = Discriminator(trunk, MaskedHead(trunk.out_dim, self.capacity))
         return self.assembled(generator, discriminator, Gaussian(self.z_dim), seen)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recognised(Recipe):
+    """A recipe without a partition in training: when it ends, real images go to the slots that they seem made from."""
+
+    capacity: int = 10
+
+    def usual_clusterer(self) -> Clusterer:
+        """The labels that the features suggest."""
+        return FixedLabels(capacity=self.capacity)
 
 
 @dataclass(frozen=True)
