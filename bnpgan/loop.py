@@ -37,6 +37,7 @@ class Training(State):
         both = zip(self.averaged.modules(), self.maker.modules(), strict=True)
         # Modules and not their buffers, for a module may replace the tensor of a buffer.
         self.buffered = [(copied, module) for copied, module in both if list(module.buffers(recurse=False))]
+        self.cast = torch.autocast(self.device.type, torch.bfloat16, enabled=gan.schedule.bf16)
         self.losses: list[Tensor] = []  # of D and of G in turn: of the last step, and of all that were not checked
 
     def advance(self) -> None:
@@ -53,7 +54,8 @@ class Training(State):
                 group["lr"] = rate * s.rate_at(self.step)
         for _ in range(s.discriminator_steps):
             real, fake, judged, z, c = self.batch()
-            outputs = gan.discriminator(real, judged), gan.discriminator(fake.detach(), judged)
+            with self.cast:
+                outputs = gan.discriminator(real, judged), gan.discriminator(fake.detach(), judged)
             loss_d = gan.loss.discriminator(*outputs, judged, judged)
             if s.penalty is not None and self.step % s.penalty.every == 0:
                 loss_d = loss_d + s.penalty(gan.discriminator, real, fake.detach(), judged)
@@ -62,7 +64,9 @@ class Training(State):
 
         for p in self.judge:
             p.requires_grad_(False)
-        loss_g = gan.loss.generator(gan.discriminator(fake, judged), judged)
+        with self.cast:
+            output = gan.discriminator(fake, judged)
+        loss_g = gan.loss.generator(output, judged)
         loss_g = loss_g + gan.auxiliary.generator(gan, real, fake, z, c)
         _descend(self.optimizers["generator"], loss_g)
         for p in self.judge:
@@ -87,7 +91,9 @@ class Training(State):
             self.follow(real, i)
             c = judged = self.partition.labels[i]
         z = gan.latent(c)
-        return real, gan.generator(z, c), judged, z, c
+        with self.cast:
+            fake = gan.generator(z, c)
+        return real, fake.to(real.dtype), judged, z, c
 
     def recluster(self) -> None:
         """Make a new partition of all images, in the slots of the old one; ``train`` says when it is refused."""

@@ -42,6 +42,8 @@ class Schedule:
         betas: of Adam.
         penalty: on the discriminator; ``None`` for none.
         average: decay of the averaged weights a step.
+        bf16: whether generator and trunk compute in bfloat16, where torch's autocast does; logits, losses, penalties,
+            encoders and clusters stay in single precision and above. Fast on GPUs, and on CPUs that have AMX.
         log: steps from one line of ``stats.jsonl`` to the next.
         save: steps from one checkpoint to the next.
 
@@ -68,6 +70,7 @@ class Schedule:
     betas: tuple[float, float] = (0.0, 0.99)
     penalty: Penalty | None = None
     average: float = 0.999
+    bf16: bool = False
     log: int = 100
     save: int = 1000
 

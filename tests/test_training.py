@@ -521,3 +521,26 @@ def test_sampling_names_a_cluster_that_is_empty():
     for call in (lambda: run.sample(3, cluster=1), lambda: run.sample(0), lambda: run.interpolate(0, 7, 3)):
         with pytest.raises(ValueError, match=r"holds no images|at least"):
             call()
+
+
+def test_in_bf16_networks_compute_in_half_precision_and_the_rest_does_not(tmp_path):
+    x, _ = small.images()
+    gan = small.gan("mic_gan", x)
+    half = gan.scheduled(bf16=True, penalty=R1(1.0))
+    seen = []
+    half.generator.register_forward_hook(lambda _, args, output: seen.append(output.dtype))
+    training = Training(half, x, 0)
+    real, fake, judged, _, _ = training.batch()
+    assert seen[-1] == torch.bfloat16 and fake.dtype == real.dtype == torch.float32
+    with training.cast:
+        assert training.gan.discriminator(real, judged).dtype == torch.float32
+    train(half, x, steps=17, out=tmp_path / "whole", progress=False, device="cpu")
+    train(half, x, steps=9, out=tmp_path / "parts", progress=False, device="cpu")
+    train(half, x, steps=17, out=tmp_path / "parts", progress=False, device="cpu", resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    losses = [row["loss_d"] for row in rows(tmp_path / "whole")]
+    train(half.scheduled(bf16=False), x, steps=17, out=tmp_path / "full", progress=False, device="cpu")
+    full = [row["loss_d"] for row in rows(tmp_path / "full")]
+    assert losses != full and losses[0] == pytest.approx(full[0], abs=0.05)
+    with pytest.raises(ValueError, match="another recipe"):
+        train(gan, x, steps=20, out=tmp_path / "whole", progress=False, device="cpu", resume=True)

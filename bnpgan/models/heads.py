@@ -120,7 +120,7 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Maps images ``(B, ...)`` and slots ``(B,)``, or None before there is a partition, to the head's outputs."""
-        return self.head(self.features(x), c)
+        return _judged(self.head, self.features(x), c)
 
 
 class PackedDiscriminator(nn.Module):
@@ -158,4 +158,10 @@ class PackedDiscriminator(nn.Module):
         """Maps images ``(B, ...)`` to the head's outputs for ``(B / pack)`` packs; slots are not read."""
         if len(x) % self.pack:
             raise ValueError(f"x holds {len(x)} images, not a multiple of {self.pack}: change the batch to a multiple")
-        return self.head(self.trunk(x.unflatten(0, (-1, self.pack)).flatten(1, 2)), None)
+        return _judged(self.head, self.trunk(x.unflatten(0, (-1, self.pack)).flatten(1, 2)), None)
+
+
+def _judged(head: nn.Module, h: Tensor, c: Tensor | None) -> Tensor:
+    # In single precision at least, where the trunk computes in half of it: a logit of 20 has steps of 1/8 there.
+    with torch.autocast(h.device.type, enabled=False):
+        return head(h.to(torch.promote_types(h.dtype, torch.float32)), c)

@@ -102,6 +102,7 @@ LAST: Options = {
         "weight of the R1 penalty; 0 for none",
     ),
     "average": At("schedule.average"),
+    "bf16": At("schedule.bf16"),
     "decay": At(
         "schedule.decay", told="the step at which learning rates, falling on a line, reach 0; by default they stay"
     ),
