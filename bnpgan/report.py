@@ -1,5 +1,6 @@
 """What a run shows to people: pictures and scores."""
 
+import textwrap
 from pathlib import Path
 
 import torch
@@ -39,17 +40,25 @@ def pictures(run: Run, images: Images, out: Path) -> None:
         figure = plotting.cluster_scatter(
             [plane(points[labels == k]) for k in heavy], [plane(made[c == k]) for k in heavy], heavy
         )
-    plotting.save(figure, out / "samples.png")
+    plotting.save(noted(figure, run), out / "samples.png")
     map_of_features(run, images, out)
+
+
+def noted(figure: Figure, run: Run) -> Figure:
+    """The figure, with what has to be said of the data below it."""
+    data = run.config["data"]
+    if isinstance(data, dict) and "note" in data:
+        figure.supxlabel(textwrap.fill(data["note"], int(14 * figure.get_figwidth())), fontsize=7)
+    return figure
 
 
 def map_of_features(run: Run, images: Images, out: Path, layout: plotting.Layout = plotting.principal) -> None:
     """Write ``clusters.png``, the features in 2-D."""
     features = embed(run.gan.features, run.gan, images)
     features = features if features.shape[1] > 1 else plane(features)
-    axes = Figure(figsize=(6, 6), layout="constrained").subplots()
-    plotting.embedding(features, run.partition.labels, axes, layout)
-    plotting.save(axes, out / "clusters.png")
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    plotting.embedding(features, run.partition.labels, figure.subplots(), layout)
+    plotting.save(noted(figure, run), out / "clusters.png")
 
 
 def evaluate(run: Run, truth: Tensor | None) -> dict[str, float]:

@@ -218,7 +218,7 @@ points = np.zeros((3, 2))
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (write_text(".txt", "1,2"), r"cannot read '.txt' files: save it as one of .csv, .npy, .npz"),
+        (write_text(".txt", "1,2"), r"cannot read '.txt' files: save it as one of .bin, .csv, .npy, .npz"),
         (write_npy(np.array([{}, []], dtype=object)), r"[Oo]bject arrays.*numpy.save"),
         (write_npy(np.zeros((0, 2))), r"is empty, shape \(0, 2\): store at least one"),
         (write_npy(np.array([["a", "b"]])), r"not real numbers: save"),
@@ -284,6 +284,6 @@ def test_truncated_files(tmp_path):
 
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(
-        ValueError, match=r"^source 'rnig' is no file.*anisotropic, digits, fashion-mnist, grid, mnist, .*unequal"
+        ValueError, match=r"^source 'rnig' is no file.*anisotropic, .*digits, fashion-mnist, grid, .*mnist, .*unequal"
     ):
         data.load("rnig")

@@ -95,7 +95,7 @@ def test_damaged_archives_are_named(tmp_path, damage):
 
 @pytest.mark.parametrize("name", ["images-idx3", "labels-idx1"])
 def test_a_missing_file_is_named_and_nothing_is_downloaded(tmp_path, monkeypatch, name):
-    monkeypatch.setattr("bnpgan.data.idx.fetch_openml", None)  # calling it would fail otherwise
+    monkeypatch.setattr("bnpgan.data.openml.fetch_openml", None)  # calling it would fail otherwise
     write(tmp_path / "mnist", *some(5))
     (tmp_path / "mnist" / f"train-{name}-ubyte").unlink()
     with pytest.raises(ValueError, match=rf"train-{name}-ubyte.gz is missing: put it there.*--data-root"):
@@ -116,7 +116,7 @@ def test_without_a_root_it_is_openml(monkeypatch, read, name):
             data=np.broadcast_to(grey, (70_000, 784)), target=(np.arange(70_000) % 10).astype(str).astype(object)
         )
 
-    monkeypatch.setattr("bnpgan.data.idx.fetch_openml", fetch)
+    monkeypatch.setattr("bnpgan.data.openml.fetch_openml", fetch)
     x, labels = read(train=False)
     assert x.shape == (10_000, 1, 28, 28) and x.dtype == torch.float32 and labels.dtype == torch.int64
     assert labels[:3].tolist() == [0, 1, 2]
@@ -132,14 +132,14 @@ def test_without_a_root_or_a_network_it_says_what_to_do(monkeypatch, error):
     def fetch(*arguments, **options):
         raise error
 
-    monkeypatch.setattr("bnpgan.data.idx.fetch_openml", fetch)
+    monkeypatch.setattr("bnpgan.data.openml.fetch_openml", fetch)
     with pytest.raises(ValueError, match=rf"^root is not given, .*\({error}\): pass .*--data-root.*BNPGAN_DATA"):
         data.load("mnist")
 
 
 def test_another_set_from_openml_is_refused(monkeypatch):
     stored = Bunch(data=np.zeros((10, 784)), target=np.zeros(10))
-    monkeypatch.setattr("bnpgan.data.idx.fetch_openml", lambda *arguments, **options: stored)
+    monkeypatch.setattr("bnpgan.data.openml.fetch_openml", lambda *arguments, **options: stored)
     with pytest.raises(ValueError, match=r"^root is not given, and mnist_784 from OpenML has shape \(10, 784\)"):
         data.mnist()
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from bnpgan import data, metrics, plotting, report
+from bnpgan import metrics, plotting, report
 from bnpgan.cli.parser import refuse
 from bnpgan.cli.shared import add_reading, check_seed, free, read
 from bnpgan.components import Coarsened, ExponentialFamily, NormalInverseWishart
@@ -92,8 +92,8 @@ def _cluster(options: argparse.Namespace) -> None:
     wanted = ((options.out, ".npy"), (options.picture, ".png"))
     outputs = [free(path, (ending,), options.overwrite) for path, ending in wanted if path is not None]
     clusterer = _clusterer(options)
-    x, truth = read(options.file, options)
-    x = x.flatten(1)
+    found = read(options.file, options)
+    x, truth = found.signed.flatten(1), found.labels
     torch.manual_seed(options.seed or 0)
     told = list[str]()
     with warnings.catch_warnings(record=True) as caught:
@@ -124,7 +124,7 @@ def _cluster(options: argparse.Namespace) -> None:
         )
     # What is saved is safe by now, whatever becomes of the output.
     scores = [] if truth is None else [report.table({name: metrics.clustering(partition.labels, truth)})]
-    sizes = _sizes(partition, truth, data.class_names(options.file))
+    sizes = _sizes(partition, truth, found.names)
     print("\n".join([*told, *sizes, *scores, *(f"wrote {path}" for path in outputs)]))
 
 
@@ -155,7 +155,7 @@ def _of_chains(sampler: Sampler, x: torch.Tensor, number: int, seed: int | None)
     return partition, [*told, "labels: the draw of least expected variation of information"]
 
 
-def _sizes(partition: Partition, truth: torch.Tensor | None, names: list[str] | None) -> list[str]:
+def _sizes(partition: Partition, truth: torch.Tensor | None, names: Sequence[str] | None) -> list[str]:
     # A line for each cluster: its size and, where classes have names, which it holds most of.
     counts, lines = partition.counts, []
     for k in counts.argsort(descending=True, stable=True).tolist():

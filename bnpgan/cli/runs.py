@@ -15,6 +15,7 @@ from bnpgan.cli.parser import Help, Parser, refuse
 from bnpgan.cli.shared import READING, add_data, check_seed, free, read, reading
 from bnpgan.disk import written
 from bnpgan.files import write_json
+from bnpgan.images import Images, images_of
 from bnpgan.limits import check_memory
 from bnpgan.run import Run
 from bnpgan.training import checksum, load, train
@@ -77,7 +78,8 @@ def add_evaluate(command: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     check_seed(options.seed)
-    x, truth = read(options.data, options)
+    found = read(options.data, options)
+    x, truth = found.x, found.labels
     for name in ("labels", "baselines"):
         if getattr(options, name) and truth is None:
             raise ValueError(f"{name}: {options.data} has no classes: leave it out, or pass data that have")
@@ -94,14 +96,14 @@ def _train(options: argparse.Namespace) -> None:
             resume=options.resume,
             overwrite=options.overwrite,
             progress=not options.quiet,
-            data=_noted(options),
+            data=_noted(options, found.note),
             labels=truth if options.labels else None,
-            names=data.class_names(options.data) if truth is not None else None,
+            names=found.names if truth is not None else None,
         )
     except KeyboardInterrupt as stop:
         stop.args = (_told(options, *stop.args),)
         raise
-    told = _score(run, options.out, x, truth, options)
+    told = _score(run, options.out, found, options)
     separation = getattr(run.gan.latent, "separation", None)
     if separation is not None:
         print(f"the latent's means lie {separation():.1f} standard deviations apart, on average")
@@ -109,9 +111,9 @@ def _train(options: argparse.Namespace) -> None:
     print(f"\n{options.out}/samples.png and {options.out}/clusters.png show the clusters")
 
 
-def _noted(options: argparse.Namespace) -> str | dict[str, Any]:
-    # What finds the data again: where they are and, if it was said, how they are read.
-    source, given = data.address(options.data), reading(options)
+def _noted(options: argparse.Namespace, note: str | None) -> str | dict[str, Any]:
+    # What finds the data again: where they are and, if it was said, how they are read; and what has to be said of them.
+    source, given = data.address(options.data), reading(options) | ({} if note is None else {"note": note})
     return {"source": source, **given} if given else source
 
 
@@ -132,19 +134,24 @@ def _evaluate(options: argparse.Namespace) -> None:
     source = options.data or noted
     if not isinstance(source, str):
         raise ValueError(f"{options.directory} does not say what it was trained on: pass --data")
-    x, truth = read(source, options)
-    if options.baselines and truth is None:
+    found = read(source, options)
+    if options.baselines and found.labels is None:
         raise ValueError(f"baselines: {source} has no classes: leave it out, or pass data that have")
-    if checksum(x) != run.config["checksum"]:
+    images = _images(found)
+    if checksum(images) != run.config["checksum"]:
         raise ValueError(f"data: {source} is not what {options.directory} was trained on: pass --data with what it saw")
-    told = _score(run, options.directory, x, truth, options)
+    told = _score(run, options.directory, found, options)
     if options.tsne:
-        report.map_of_features(run, x, options.directory, layout=plotting.tsne)
+        report.map_of_features(run, images, options.directory, layout=plotting.tsne)
     print(told)
 
 
-def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | None, options: argparse.Namespace) -> str:
-    name = _name(run)
+def _images(found: data.Data) -> Images:
+    return images_of(found.x, "data")[0] if found.x.ndim == 4 else found.x
+
+
+def _score(run: Run, directory: Path, found: data.Data, options: argparse.Namespace) -> str:
+    name, truth = _name(run), found.labels
     scores = report.evaluate(run, truth)
     rows = {name: scores}
     known = data.KNOWN.get(run.config["data"]) if isinstance(run.config["data"], str) else None
@@ -154,7 +161,7 @@ def _score(run: Run, directory: Path, x: torch.Tensor, truth: torch.Tensor | Non
         scores |= made
     write_json(directory / "metrics.json", scores)
     if options.baselines and truth is not None:
-        rows |= report.baselines(x, truth)
+        rows |= report.baselines(_images(found), truth)
     return report.table(rows)
 
 

@@ -4,21 +4,17 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from bnpgan import data
 from bnpgan.cli.parser import refuse
 
 __all__ = ["READING", "add_data", "add_reading", "check_seed", "free", "read", "reading"]
 
-OF_FOLDERS, OF_TABLES = ("size", "crop", "mirror"), ("columns", "index", "header")
-READING = (*OF_FOLDERS, *OF_TABLES)
-Read = tuple[torch.Tensor, torch.Tensor | None]
+READING = ("size", "crop", "mirror", "classes", "limit", "columns", "index", "header")
 
 
 def add_data(parser: argparse.ArgumentParser, required: bool) -> None:
     """The options that name data."""
-    text = "the name of a set (ring, grid, digits, mnist ...), or a path: .npy, .npz, .csv or a folder of images"
+    text = "the name of a set (ring, digits, mnist, cifar10 ...), or a path: .npy, .npz, .csv or a folder of images"
     parser.add_argument(
         "--data", required=required, help=text if required else text + "; by default what it was trained on"
     )
@@ -27,10 +23,12 @@ def add_data(parser: argparse.ArgumentParser, required: bool) -> None:
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """The options that say where stored sets are, and how folders and tables are read."""
-    parser.add_argument("--data-root", type=Path, help="the folder of mnist and fashion-mnist; else BNPGAN_DATA")
+    parser.add_argument("--data-root", type=Path, help=f"the folder of {', '.join(data.STORED)}; else BNPGAN_DATA")
+    parser.add_argument("--classes", type=int, help="only the first so many classes")
+    parser.add_argument("--limit", type=int, help="only so many, drawn at random, the same ones each time")
+    parser.add_argument("--size", type=int, help="resize images to so many pixels a side")
     group = parser.add_argument_group("folders of pictures")
-    group.add_argument("--size", type=int, help="resize pictures to so many pixels a side")
-    middle = "before that, cut out the middle square; without it width and height are scaled each by its own"
+    middle = "before resizing, cut out the middle square; without it width and height are scaled each by its own"
     group.add_argument("--crop", nargs="?", const="center", choices=["center"], help=middle)
     group.add_argument("--mirror", action="store_true", help="add all pictures once more, left and right swapped")
     group = parser.add_argument_group("tables")
@@ -47,20 +45,11 @@ def reading(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and (name != "mirror" or value)}
 
 
-def read(source: str, options: argparse.Namespace) -> Read:
-    """The data of that name or path, and their classes if they have some."""
-    given = reading(options)
-    if source not in ("mnist", "fashion-mnist"):
-        refuse(options, ["data_root"], f"{source} is not mnist or fashion-mnist")
-    if not given:
-        return data.load(source, options.data_root)
-    if set(given) <= set(OF_FOLDERS) and Path(source).is_dir():
-        return data.folder(source, **given)
-    if set(given) <= set(OF_TABLES) and Path(source).is_file():
-        return data.table(source, **given), None
-    name = next(iter(given))
-    kind = "folders of pictures" if name in OF_FOLDERS else "tables"
-    raise ValueError(f"{name} has no effect: it is for {kind}, which {source} is not")
+def read(source: str, options: argparse.Namespace) -> data.Data:
+    """The data of that name or path, their classes if they have some, and what has to be said of them."""
+    if source not in data.STORED:
+        refuse(options, ["data_root"], f"{source} is not one of {', '.join(data.STORED)}")
+    return data.read(source, options.data_root, **reading(options))
 
 
 def check_seed(seed: int | None) -> None:

@@ -1,14 +1,17 @@
 """Data: the papers' 2-D sets, mixtures to teach with, digits and clothes, and readers of a person's own files."""
 
 from bnpgan.data.folders import class_names, folder
+from bnpgan.data.found import Data
 from bnpgan.data.idx import fashion_mnist, mnist
 from bnpgan.data.mixtures import Mixture, anisotropic, moons, overlap, unequal
-from bnpgan.data.readers import address, load
+from bnpgan.data.readers import STORED, address, load, read
 from bnpgan.data.sets import KNOWN, digits, grid, grid_means, ring, ring_means
 from bnpgan.data.tables import table
 
 __all__ = [
     "KNOWN",
+    "STORED",
+    "Data",
     "Mixture",
     "address",
     "anisotropic",
@@ -22,6 +25,7 @@ __all__ = [
     "mnist",
     "moons",
     "overlap",
+    "read",
     "ring",
     "ring_means",
     "table",

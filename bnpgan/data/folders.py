@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from bnpgan.data.found import Data
 from bnpgan.data.parsing import images, labelled, readable
 from bnpgan.limits import check_memory
 
-__all__ = ["class_names", "folder"]
+__all__ = ["class_names", "folder", "of_folder"]
 
 FORMATS = (  # of Pillow that are one picture of pixels: not documents, drawings, or what it only knows the name of
     *("AVIF", "BLP", "BMP", "CUR", "DCX", "DDS", "DIB", "FLI", "FTEX", "GBR", "GIF", "ICNS", "ICO", "IM", "JPEG"),
@@ -54,7 +55,12 @@ def folder(
     Example:
         >>> x, labels = folder("photos/", size=64, crop="center", mirror=True)  # doctest: +SKIP
     """
-    path = Path(path)
+    found = of_folder(Path(path), size, crop, mirror)
+    return found.signed, found.labels
+
+
+def of_folder(path: Path, size: int | None = None, crop: Literal["center"] | None = None, mirror: bool = False) -> Data:
+    """What ``folder`` reads, its images as bytes."""
     if size is not None and (not isinstance(size, int) or size < 1):
         raise ValueError(f"size must be at least 1 pixel, got {size}: pass e.g. 64")
     if crop not in (None, "center"):
@@ -69,7 +75,7 @@ def folder(
         pictures = np.concatenate([pictures, pictures[..., ::-1]])
         labels = None if labels is None else np.concatenate([labels, labels])
     x = images(pictures, path)
-    return x, None if labels is None else labelled(labels, len(x), path)
+    return Data(x, None if labels is None else labelled(labels, len(x), path), None if names == [""] else names)
 
 
 def class_names(source: str | Path) -> list[str] | None:
@@ -141,8 +147,8 @@ def _pictures(files: list[Path], size: int | None, crop: str | None) -> NDArray[
     first = _picture(files[0], size, crop)
     height, width = first.shape[:2]
     advice = "pass a smaller size" if size is not None else "pass size=64, say (--size 64)"
-    # Three times: as they are, and as the float32 that they become.
-    check_memory(15.0 * len(files) * height * width, f"source {files[0].parent}: {len(files)} pictures", advice)
+    # Grey, in colour if one is, and mirrored.
+    check_memory(10.0 * len(files) * height * width, f"source {files[0].parent}: {len(files)} pictures", advice)
     colour, grey = None, np.empty((len(files), 1, height, width), np.uint8)
     for i, file in enumerate(files):
         picture = _picture(file, size, crop) if i else first

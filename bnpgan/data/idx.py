@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.datasets import fetch_openml
 from torch import Tensor
 
+from bnpgan.data.openml import fetched
+from bnpgan.ranges import BYTES, stretched
+
+CLOTHES = ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 _SIDE = 28
 _MOST = 2**30  # bytes; the original files have 47 million
+_OPENML = {"mnist": "mnist_784", "fashion-mnist": "Fashion-MNIST"}
 
 
 def mnist(root: str | Path | None = None, train: bool = True) -> tuple[Tensor, Tensor]:
@@ -41,7 +45,7 @@ def mnist(root: str | Path | None = None, train: bool = True) -> tuple[Tensor, T
     References:
         Gradient-Based Learning Applied to Document Recognition, 1998, section III-A.
     """
-    return _read("mnist", "mnist_784", root, train)
+    return _signed(*stored("mnist", root, train))
 
 
 def fashion_mnist(root: str | Path | None = None, train: bool = True) -> tuple[Tensor, Tensor]:
@@ -68,14 +72,22 @@ def fashion_mnist(root: str | Path | None = None, train: bool = True) -> tuple[T
     References:
         Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms, 2017.
     """
-    return _read("fashion-mnist", "Fashion-MNIST", root, train)
+    return _signed(*stored("fashion-mnist", root, train))
 
 
-def _read(name: str, openml: str, root: str | Path | None, train: bool) -> tuple[Tensor, Tensor]:
+def stored(name: str, root: str | Path | None, train: bool) -> tuple[Tensor, Tensor]:
+    """Images ``(N, 1, 28, 28)`` of ``mnist`` or ``fashion-mnist`` as bytes, and the class of each, ``(N,)`` int64."""
     root = root or os.environ.get("BNPGAN_DATA")
-    images, labels = _files(Path(root) / name, train) if root else _download(openml, train)
-    x = torch.from_numpy(images.astype(np.float32)).view(-1, 1, _SIDE, _SIDE).div_(127.5).sub_(1)
-    return x, torch.from_numpy(labels.astype(np.int64))
+    if root:
+        images, labels = _files(Path(root) / name, train)
+    else:
+        advice = "pass the folder of its IDX files as root (--data-root), or set BNPGAN_DATA"
+        images, labels = fetched(_OPENML[name], (70_000, _SIDE * _SIDE), 10_000, train, advice)
+    return torch.from_numpy(images.copy()).view(-1, 1, _SIDE, _SIDE), torch.from_numpy(labels.astype(np.int64))
+
+
+def _signed(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    return stretched(images, BYTES), labels
 
 
 def _files(folder: Path, train: bool) -> tuple[NDArray, NDArray]:
@@ -111,15 +123,3 @@ def _idx(path: Path, rank: int) -> tuple[Path, NDArray]:
             f"{path}: holds {len(content)} bytes for an array of {sizes}: it is damaged, put the original file there"
         )
     return path, np.frombuffer(content, dtype=np.uint8).reshape(sizes)
-
-
-def _download(openml: str, train: bool) -> tuple[NDArray, NDArray]:
-    advice = "pass the folder of its IDX files as root (--data-root), or set BNPGAN_DATA"
-    try:
-        stored = fetch_openml(openml, version=1, as_frame=False)
-    except (OSError, ValueError, ImportError) as error:  # no network; no such set; no pandas
-        raise ValueError(f"root is not given, and {openml} cannot be downloaded ({error}): {advice}") from error
-    if stored.data.shape != (70_000, _SIDE * _SIDE):
-        raise ValueError(f"root is not given, and {openml} from OpenML has shape {stored.data.shape}: {advice}")
-    half = slice(None, 60_000) if train else slice(60_000, None)  # stored training images first
-    return stored.data[half], stored.target[half]  # greys as whole numbers, labels as text

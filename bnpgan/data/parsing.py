@@ -51,11 +51,12 @@ def points(array: NDArray, path: Path) -> Tensor:
 
 
 def images(array: NDArray, path: Path) -> Tensor:
-    """Images ``(N, C, H, W)`` in [-1, 1], from numbers in any range that is recognised."""
+    """Images ``(N, C, H, W)`` in any range that is recognised: bytes as they are, other numbers in [-1, 1]."""
     x = numbers(array, f"source {path}")
     if x.is_floating_point() and not x.isfinite().all():
         raise ValueError(f"source {path}: holds NaN, infinite or too large values: drop or fill those rows")
-    return stretched(x, recognised(x, f"source {path}"))
+    known = recognised(x, f"source {path}")
+    return x if x.dtype == torch.uint8 else stretched(x, known)
 
 
 def labelled(labels: NDArray, n: int, path: Path) -> Tensor:

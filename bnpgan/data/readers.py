@@ -1,29 +1,31 @@
 """Reads a person's own data, or a set by its name: arrays here, tables and folders of pictures next door."""
 
-import math
+import os
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from numpy.lib import format as npy
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, default_generator, device, random
 
-from bnpgan.data.folders import folder
-from bnpgan.data.idx import fashion_mnist, mnist
+from bnpgan.data import cifar
+from bnpgan.data.folders import of_folder
+from bnpgan.data.found import Data
+from bnpgan.data.idx import CLOTHES, stored
+from bnpgan.data.mixed import catdog, hybrid, stacked_mnist
 from bnpgan.data.mixtures import anisotropic, moons, overlap, unequal
-from bnpgan.data.packed import COMPRESSED, check_ratio
-from bnpgan.data.parsing import check_size, file_of, images, labelled, points, readable
+from bnpgan.data.npz import array, member
+from bnpgan.data.packed import COMPRESSED
+from bnpgan.data.parsing import file_of, images, labelled, points, readable
 from bnpgan.data.sets import digits, grid, ring
 from bnpgan.data.tables import TABLES, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["address", "load"]
+__all__ = ["STORED", "address", "load", "read"]
 
 _SETS: dict[str | Path, Callable[[], tuple[Tensor, Tensor]]] = {
     "ring": partial(ring, 100_000),
@@ -34,28 +36,33 @@ _SETS: dict[str | Path, Callable[[], tuple[Tensor, Tensor]]] = {
     "overlap": partial(overlap().sample, 10_000),
     "digits": digits,
 }
-_STORED: dict[str | Path, Callable[[str | Path | None], tuple[Tensor, Tensor]]] = {
-    "mnist": mnist,
-    "fashion-mnist": fashion_mnist,
+STORED: dict[str, Callable[[Path | None, bool], Data]] = {
+    "mnist": lambda root, train: Data(*stored("mnist", root, train)),
+    "fashion-mnist": lambda root, train: Data(*stored("fashion-mnist", root, train), CLOTHES),
+    "cifar10": cifar.cifar10,
+    "stacked-mnist": stacked_mnist,
+    "hybrid": hybrid,
+    "catdog": catdog,
 }
+"""Sets of images that are read from a root folder, by name: of the folder, and whether training images are meant."""
 _DATA, _LABELS = (
     ("images", "features", "x", "data"),
     ("labels", "label", "y"),
 )  # arrays of an npz, the first that is there
 
-_Read = tuple[Tensor, Tensor | None]
 
-
-def load(source: "str | Path | pd.DataFrame", root: str | Path | None = None) -> _Read:
+def load(source: "str | Path | pd.DataFrame", root: str | Path | None = None) -> tuple[Tensor, Tensor | None]:
     """Reads a set by its name or by its path, or a data frame.
 
     - ``ring``, ``grid``: 100,000 points, the same ones each time; labels are modes.
     - ``moons``, ``unequal``, ``anisotropic``, ``overlap``: 10,000 points, likewise; labels are Gaussians.
     - ``digits``: scikit-learn's 8x8 grey images; labels are digits.
-    - ``mnist``, ``fashion-mnist``: the 60,000 training images, 28x28; labels are classes.
+    - ``mnist``, ``fashion-mnist``: the 60,000 training images, 28x28; ``cifar10``: 50,000, 32x32; labels are classes.
+    - ``stacked-mnist``, ``hybrid``, ``catdog``: the papers' sets that are made from others.
     - ``.npy``: one array, without labels.
     - ``.npz``: ``images``, ``features``, ``x`` or ``data``, or the only array; labels: ``labels``, ``label`` or ``y``.
     - ``.csv``, ``.tsv``, compressed or not: points, one a line, without labels; see ``table``.
+    - ``.bin``: records of CIFAR-10's binary version.
     - A folder of pictures; labels are its sub-folders, in natural order; see ``folder``.
 
     Arrays of rank 2 are points and stay as they are. Images have the shape ``(N, H, W)``, ``(N, C, H, W)`` or, with 1
@@ -64,7 +71,8 @@ def load(source: "str | Path | pd.DataFrame", root: str | Path | None = None) ->
 
     Args:
         source: A set's name, a path, or a data frame, see ``table``.
-        root: The folder that holds ``mnist`` or ``fashion-mnist``, see ``mnist``; not read for other sources.
+        root: The folder that holds the sets of images that have names, each in a folder of its own, see ``mnist``; if
+            None, the environment variable ``BNPGAN_DATA``, if it is set; not read for other sources.
 
     Returns:
         Points ``(N, D)``, float64 where they came with more digits than float32 has, or images ``(N, C, H, W)``,
@@ -78,21 +86,94 @@ def load(source: "str | Path | pd.DataFrame", root: str | Path | None = None) ->
         >>> x.shape
         torch.Size([100000, 2])
     """
-    if not isinstance(source, str | Path):
-        return table(source), None
+    found = read(source, root)
+    return found.signed, found.labels
+
+
+def read(
+    source: "str | Path | pd.DataFrame",
+    root: str | Path | None = None,
+    *,
+    train: bool = True,
+    classes: int | None = None,
+    limit: int | None = None,
+    size: int | None = None,
+    crop: Literal["center"] | None = None,
+    mirror: bool = False,
+    columns: Sequence[Any] | None = None,
+    index: Any = None,
+    header: bool | None = None,
+) -> Data:
+    """Reads what ``load`` reads, leaves images that are stored as bytes as bytes, and says what is known of the set.
+
+    ``train`` takes bytes as they are, in a quarter of the memory.
+
+    Args:
+        source: as for ``load``.
+        root: as for ``load``.
+        train: of sets of images that have a name: the training images, or the test images.
+        classes: only the first so many classes, such as MIC-GAN's 4, 7 and 10 of ``cifar10``.
+        limit: only so many, drawn at random, the same ones each time.
+        size: resize images to ``size`` x ``size`` pixels.
+        crop: of a folder of pictures, as for ``folder``.
+        mirror: likewise.
+        columns: of a table, as for ``table``.
+        index: likewise.
+        header: likewise.
+
+    Raises:
+        ValueError: If something cannot be read, or an argument has no effect on such a source.
+
+    Example:
+        >>> read("digits", classes=2, limit=100).labels.unique()
+        tensor([0, 1])
+    """
+    asked = {"size": size, "crop": crop, "mirror": mirror or None}
+    of_tables = {"columns": columns, "index": index, "header": header}
+    path = None if not isinstance(source, str | Path) or source in _SETS or source in STORED else Path(source)
+    is_folder, is_table = path is not None and path.is_dir(), not isinstance(source, str | Path)
+    if path is not None and path.is_file():
+        is_table = _ending(path) in TABLES or any(value is not None for value in of_tables.values())
+    if not is_folder:
+        asked.pop("size")
+        _refuse(asked, "folders of pictures", source)
+    if not is_table:
+        _refuse(of_tables, "tables", source)
+    if not train and source not in STORED:
+        raise ValueError(f"train has no effect: {source} has no test images that are known, leave it out")
+    if is_folder:
+        assert path is not None
+        found = of_folder(path, size, crop, mirror)
+    elif is_table:
+        found = Data(table(source, columns, index, header))
+    else:
+        found = _found(source, root, train)
+        if size is not None and found.x.ndim == 2:
+            _refuse({"size": size}, "images", source)
+        found = found if size is None else found.resized(size)
+    found = found if classes is None else found.of_classes(classes)
+    return found if limit is None else found.some(limit)
+
+
+def _refuse(given: dict[str, Any], kind: str, source: Any) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"{name} has no effect: it is for {kind}, which {source} is not")
+
+
+def _found(source: Any, root: str | Path | None, train: bool) -> Data:
     if source in _SETS:
         # `torch.manual_seed` would also seed the accelerators, which a fork of the CPU's generator does not restore.
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            torch.default_generator.manual_seed(0)
-            return _SETS[source]()
-    if source in _STORED:
-        return _STORED[source](root)
+        with random.fork_rng(devices=[]), device("cpu"):
+            default_generator.manual_seed(0)
+            return Data(*_SETS[source]())
+    if source in STORED:
+        root = root or os.environ.get("BNPGAN_DATA")
+        return STORED[source](None if root is None else Path(root), train)
     path = Path(source)
     if not path.exists():
-        known = _names([*_SETS, *_STORED])
+        known = _names([*_SETS, *STORED])
         raise ValueError(f"source {str(source)!r} is no file, folder or set: give a path or one of {known}")
-    if path.is_dir():
-        return folder(path)
     ending = _ending(path)
     if ending not in _READERS:
         raise ValueError(f"source {path}: cannot read {ending!r} files: save it as one of {_names(_READERS)}")
@@ -101,7 +182,7 @@ def load(source: "str | Path | pd.DataFrame", root: str | Path | None = None) ->
 
 def address(source: str | Path, root: str | Path | None = None) -> str:
     """What finds the same source again from everywhere: the name of a set, or a whole path."""
-    return str(source) if source in _SETS or source in _STORED else str(Path(source).resolve())
+    return str(source) if source in _SETS or source in STORED else str(Path(source).resolve())
 
 
 def _names(known: Iterable[str | Path]) -> str:
@@ -114,34 +195,34 @@ def _ending(path: Path) -> str:
     return Path(path.stem if packed else path).suffix.lower()
 
 
-def _read(array: NDArray, labels: NDArray | None, path: Path) -> _Read:
-    if array.size == 0:
-        raise ValueError(f"source {path} is empty, shape {array.shape}: store at least one point or image")
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"source {path}: holds {array.dtype}, not real numbers: save uint8 or float32")
-    x = points(array, path) if array.ndim == 2 else images(_channels_first(array, path), path)
-    return x, None if labels is None else labelled(labels, len(x), path)
+def _read(stored: NDArray, labels: NDArray | None, path: Path) -> Data:
+    if stored.size == 0:
+        raise ValueError(f"source {path} is empty, shape {stored.shape}: store at least one point or image")
+    if stored.dtype.kind not in "biuf":
+        raise ValueError(f"source {path}: holds {stored.dtype}, not real numbers: save uint8 or float32")
+    x = points(stored, path) if stored.ndim == 2 else images(_channels_first(stored, path), path)
+    return Data(x, None if labels is None else labelled(labels, len(x), path))
 
 
-def _channels_first(array: NDArray, path: Path) -> NDArray:
-    if array.ndim == 3:
-        array = array[:, None]
-    if array.ndim != 4:
-        raise ValueError(f"source {path}: has shape {array.shape}: store points (N, D) or images (N, C, H, W)")
-    if array.shape[3] in (1, 3) and array.shape[1] not in (1, 3):
-        array = array.transpose(0, 3, 1, 2)
-    if array.shape[1] not in (1, 3) and array.shape[1] > array.shape[3]:
-        raise ValueError(f"source {path}: shape {array.shape} looks like channels last: store images as (N, C, H, W)")
-    return array
+def _channels_first(x: NDArray, path: Path) -> NDArray:
+    if x.ndim == 3:
+        x = x[:, None]
+    if x.ndim != 4:
+        raise ValueError(f"source {path}: has shape {x.shape}: store points (N, D) or images (N, C, H, W)")
+    if x.shape[3] in (1, 3) and x.shape[1] not in (1, 3):
+        x = x.transpose(0, 3, 1, 2)
+    if x.shape[1] not in (1, 3) and x.shape[1] > x.shape[3]:
+        raise ValueError(f"source {path}: shape {x.shape} looks like channels last: store images as (N, C, H, W)")
+    return x
 
 
-def _npy(path: Path) -> _Read:
+def _npy(path: Path) -> Data:
     with readable(path, "write it with numpy.save, numbers only"), path.open("rb") as file:
-        array = _array(file, path.stat().st_size)
-    return _read(array, None, path)
+        found = array(file, path.stat().st_size)
+    return _read(found, None, path)
 
 
-def _npz(path: Path) -> _Read:
+def _npz(path: Path) -> Data:
     with readable(path, "write it with numpy.savez(path, x=..., labels=...)"), zipfile.ZipFile(path) as stored:
         there = {name.removesuffix(".npy"): name for name in stored.namelist() if name.endswith(".npy")}
         rest = [key for key in there if key not in _LABELS]
@@ -149,38 +230,14 @@ def _npz(path: Path) -> _Read:
         label = next((key for key in _LABELS if key in there), None)
         if key is None:
             raise ValueError(f"holds the arrays {sorted(there)}, and which one is the data is not clear")
-        array, labels = (None if name is None else _member(stored, there[name]) for name in (key, label))
-    assert array is not None
-    return _read(array, labels, path)
+        found, labels = (None if name is None else member(stored, there[name]) for name in (key, label))
+    assert found is not None
+    return _read(found, labels, path)
 
 
-def _member(stored: zipfile.ZipFile, name: str) -> NDArray:
-    told = stored.getinfo(name)
-    check_ratio(told.file_size, told.compress_size)
-    with stored.open(name) as file:
-        array = _array(file, told.file_size)
-        file.read(1)  # the end, where the checksum is compared
-        return array
-
-
-def _array(file: IO[bytes], size: int) -> NDArray:
-    # The array of a file of so many bytes; nothing is read, and no memory taken, before it is sure that they fit.
-    version = npy.read_magic(file)
-    shape, _, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
-    if dtype.hasobject:
-        raise ValueError("Object arrays are no numbers, and may do harm")
-    if any(side < 0 for side in shape):
-        raise ValueError(f"its shape is {shape}")
-    header, count = file.tell(), math.prod(shape)
-    if count * dtype.itemsize != size - header:
-        raise ValueError(f"holds {size - header} bytes for an array {dtype} of shape {shape}: it is damaged")
-    check_size(count, f"an array of shape {shape}")
-    file.seek(0)
-    return npy.read_array(file, allow_pickle=False)
-
-
-_READERS: dict[str, Callable[[Path], _Read]] = {
+_READERS: dict[str, Callable[[Path], Data]] = {
     ".npy": _npy,
     ".npz": _npz,
-    **{ending: lambda path: (table(path), None) for ending in TABLES},
+    ".bin": cifar.batch,
+    **{ending: lambda path: Data(table(path)) for ending in TABLES},
 }
