@@ -73,13 +73,28 @@ def test_a_budget_sets_networks_and_ends_a_run_by_the_clock(tmp_path):
         run_study(study, out, ["sc-gan-10"], [0], replace(budget, width=8), progress=False)
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "ablation-k"])
+IMAGES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "ablation-k": (1, 28, 28), "hybrid": (1, 32, 32)}
+IMAGES |= {"catdog": (3, 64, 64), "stacked-mnist": (3, 28, 28), "cifar10": (3, 32, 32)}
+
+
+@pytest.mark.parametrize("name", IMAGES)
 def test_every_method_on_images_is_built_with_the_same_networks(name):
     for method in STUDIES[name].methods.values():
         if method.make is not None:
             gan = method.make(2400)
-            assert gan.recipe.backbone == DCGAN(width=16) and gan.recipe.shape == (1, 28, 28)
+            assert gan.recipe.backbone == DCGAN(width=16) and gan.recipe.shape == IMAGES[name]
             assert gan.schedule.penalty.every == 16 and gan.schedule.batch in (63, 64)
+            assert not method.supervised or gan.clusterer.capacity >= 2
+
+
+def test_a_study_trains_on_the_bytes_of_its_images(tmp_path):
+    if not (root := os.environ.get("BNPGAN_DATA")):
+        pytest.skip("BNPGAN_DATA is not set: the folder of the images")
+    budget = Budget(2, width=2)
+    (row,) = run_study(
+        STUDIES["hybrid"], tmp_path, ["class-conditional"], [0], budget, data_root=Path(root), progress=False
+    )
+    assert row["scores"]["purity"] == 1 and row["taken"] == 2
 
 
 def test_a_study_of_stored_images_reads_them_from_the_root_that_is_named(tmp_path):
@@ -88,7 +103,7 @@ def test_a_study_of_stored_images_reads_them_from_the_root_that_is_named(tmp_pat
     with pytest.raises(ValueError, match=r"nowhere.*is missing"):
         STUDIES["mnist"].load(tmp_path / "nowhere")
     x, truth = STUDIES["mnist"].load(Path(root))
-    assert x.shape == (60_000, 1, 28, 28) and truth.bincount().min() == 5421
+    assert x.shape == (60_000, 1, 28, 28) and x.dtype == torch.uint8 and truth.bincount().min() == 5421
 
 
 @pytest.mark.parametrize(

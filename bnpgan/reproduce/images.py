@@ -1,9 +1,12 @@
-"""Images of 28 x 28 pixels and more: MIC-GAN's tables, with the methods of SC-GAN's beside it."""
+"""Images, from handwritten digits to cats and dogs: MIC-GAN's tables, with the methods of SC-GAN's beside it.
 
-from collections.abc import Callable
-from dataclasses import replace
+All methods of a study have the same networks, narrow enough for a CPU, the same noise, rates, penalty and steps.
+"""
+
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from sklearn.cluster import KMeans as ReferenceKMeans
@@ -28,7 +31,7 @@ from bnpgan.recipes import (
 from bnpgan.reproduce.study import Method, Scores, Study
 from bnpgan.samplers import OnlineKMeans
 
-__all__ = ["ABLATION_K", "FASHION_MNIST", "MNIST"]
+__all__ = ["ABLATION_K", "CATDOG", "CIFAR10", "FASHION_MNIST", "HYBRID", "MNIST", "STACKED_MNIST"]
 
 COLUMNS = {
     "clusters": ("clusters", ".1f"),
@@ -38,99 +41,108 @@ COLUMNS = {
     "top_purity": ("top-n purity", ".3f"),
     "top_mass": ("its mass", ".3f"),
 }
-SHAPE, SLOTS = (1, 28, 28), 20
+ROUNDS, WARMUP = 14, 10  # of MIC-GAN: 14 rounds after as many steps as 10 of them have
 
 
-def mic_gan(steps: int, shape: tuple[int, ...] = SHAPE, slots: int = SLOTS) -> MixtureGAN:
-    """MIC-GAN with networks and rounds of which a CPU makes 12,000 steps in a quarter of an hour.
+@dataclass(frozen=True)
+class Methods:
+    """Every method for images of a shape.
 
-    The warm-up is five twelfths of the steps, and fourteen rounds follow. K is not given: half of the slots, or more,
-    are there to be left empty.
+    Args:
+        shape: of an image.
+        slots: that are given, more than there are classes.
+        classes: for methods that are given the classes.
+        width: of all networks.
     """
-    recipe = MICGAN(
-        shape=shape,
-        capacity=slots,
-        backbone=DCGAN(width=16),
-        z_dim=64,
-        encoder=Encoder(first_steps=1000, steps=500, shift=2),
-        schedule=common(warmup=max(1, steps * 5 // 12), every=max(1, steps // 24)),
-    )
-    return replace(recipe, clusterer=replace(recipe.clusterer, max_points=5000)).build()  # type: ignore[type-var]
+
+    shape: tuple[int, ...]
+    slots: int
+    classes: int
+    width: int = 16
+
+    def mic_gan(self, steps: int, slots: int | None = None) -> MixtureGAN:
+        """MIC-GAN; how many clusters there are is not given, half of the slots or more are left empty."""
+        round_ = max(1, steps // (ROUNDS + WARMUP))
+        recipe = self.recipe(
+            MICGAN,
+            capacity=slots or self.slots,
+            encoder=Encoder(first_steps=1000, steps=500, shift=2),
+            schedule=common(warmup=WARMUP * round_, every=round_),
+        )
+        return replace(recipe, clusterer=replace(recipe.clusterer, max_points=5000)).build()  # type: ignore[type-var]
+
+    def sc_gan(self, steps: int, **changes: Any) -> MixtureGAN:
+        """SC-GAN, with six partitions, or a variant of its ablations."""
+        schedule = common(**{"every": max(1, steps // 6), **changes})
+        return self.recipe(SCGAN, capacity=self.slots, schedule=schedule).build()
+
+    def sc_gan_online(self, steps: int) -> MixtureGAN:
+        """SC-GAN with centroids that every mini-batch moves."""
+        online = OnlineKMeans(self.slots, max_points=25_000)
+        return self.recipe(SCGAN, capacity=self.slots, clusterer=online, schedule=common(every=None)).build()
+
+    def other(self, kind: type[Recipe], steps: int, **fields: Any) -> MixtureGAN:
+        """A method whose schedule does not depend on the steps; without clusters in training unless it is given."""
+        return self.recipe(kind, **{"schedule": common(warmup=None), **fields}).build()
+
+    def recipe(self, kind: type[Recipe], **fields: Any) -> Recipe:
+        """A recipe with the networks and the noise of all."""
+        return kind(**{"shape": self.shape, "backbone": DCGAN(width=self.width), "z_dim": 64, **fields})
+
+    def all(self, paper: Scores) -> dict[str, Method]:
+        """All methods by name, and what MIC-GAN's paper reports of its own."""
+        once: dict[str, Any] = {"schedule": common(every=None)}
+        slots: dict[str, Any] = {"capacity": self.slots}
+        classes: dict[str, Any] = {"capacity": self.classes}
+
+        def method(kind: type[Recipe], supervised: bool = False, **fields: Any) -> Method:
+            return Method(partial(self.other, kind, **fields), supervised=supervised)
+
+        return {
+            "mic-gan": Method(self.mic_gan, paper=paper),
+            "sc-gan": Method(self.sc_gan),
+            "sc-gan-online": Method(self.sc_gan_online),
+            "sc-gan-supervised-start": Method(self.sc_gan, supervised=True),
+            "sc-gan-without-start": Method(partial(self.sc_gan, warm_start=False)),
+            "sc-gan-without-matching": Method(partial(self.sc_gan, matching=False)),
+            "gm-gan-static": method(GMGAN, dynamic=False, **slots),
+            "gm-gan": method(GMGAN, **slots),
+            "gm-gan-supervised": method(SupervisedGMGAN, True, **classes, **once),
+            "gan": method(GAN),
+            "class-conditional": method(ClassConditionalGAN, True, **classes, **once),
+            "random-labels": method(RandomLabelGAN, **slots, **once),
+            **{
+                f"pacgan{m}": method(PacGAN, pack=m, schedule=common(batch=64 // m * m, warmup=None)) for m in (2, 3, 4)
+            },
+            "logo-gan-ae": method(PrecomputedLabelGAN, **slots, **once),
+            **{f"kmeans-{K}": Method(cluster=partial(kmeans, K)) for K in (self.classes, self.slots)},
+        }
 
 
-def common(**changes: int | None) -> Schedule:
+def common(**changes: Any) -> Schedule:
     """The schedule that all methods share: one rate, lazy R1, averaged weights."""
-    return Schedule(
-        generator_rate=5e-4,
-        discriminator_rate=5e-4,
-        penalty=R1(1.0, every=16),
-        average=0.999,
-        **changes,  # type: ignore[arg-type]
-    )
+    shared = {"generator_rate": 5e-4, "discriminator_rate": 5e-4, "penalty": R1(1.0, every=16), "average": 0.999}
+    return Schedule(**{**shared, **changes})
 
 
-def other(kind: type[Recipe], schedule: Schedule | None = None, **fields: object) -> Callable[[int], MixtureGAN]:
-    """Another method with the same networks, noise and rates."""
-    arguments = {"shape": SHAPE, "backbone": DCGAN(width=16), "z_dim": 64, **fields}
-    return lambda steps: kind(schedule=schedule or common(warmup=None), **arguments).build()  # type: ignore[arg-type]
-
-
-def sc_gan(**changes: object) -> Callable[[int], MixtureGAN]:
-    """SC-GAN, with six partitions, or a variant of its ablations."""
-
-    def make(steps: int) -> MixtureGAN:
-        schedule = replace(common(every=max(1, steps // 6)), **changes)  # type: ignore[arg-type]
-        return other(SCGAN, schedule, capacity=SLOTS)(steps)
-
-    return make
-
-
-def sc_gan_online(steps: int) -> MixtureGAN:
-    """SC-GAN with centroids that every mini-batch moves."""
-    return other(SCGAN, common(every=None), capacity=SLOTS, clusterer=OnlineKMeans(SLOTS, max_points=25_000))(steps)
-
-
-def kmeans(K: int) -> Callable[[Tensor, int], Tensor]:
+def kmeans(K: int, x: Tensor, seed: int) -> Tensor:
     """k-means on pixels."""
-    return lambda x, seed: torch.as_tensor(
-        ReferenceKMeans(K, n_init=3, random_state=seed).fit_predict(x.flatten(1).numpy())
-    )
+    pixels = x.flatten(1).float().numpy()
+    return torch.as_tensor(ReferenceKMeans(K, n_init=3, random_state=seed).fit_predict(pixels))
 
 
-def methods_of(paper: Scores) -> dict[str, Method]:
-    """All methods, and what MIC-GAN's paper reports of its own."""
-    once = common(every=None)
-    return {
-        "mic-gan": Method(mic_gan, paper=paper),
-        "sc-gan": Method(sc_gan()),
-        "sc-gan-online": Method(sc_gan_online),
-        "sc-gan-supervised-start": Method(sc_gan(), supervised=True),
-        "sc-gan-without-start": Method(sc_gan(warm_start=False)),
-        "sc-gan-without-matching": Method(sc_gan(matching=False)),
-        "gm-gan-static": Method(other(GMGAN, capacity=SLOTS, dynamic=False)),
-        "gm-gan": Method(other(GMGAN, capacity=SLOTS)),
-        "gm-gan-supervised": Method(other(SupervisedGMGAN, once, capacity=10), supervised=True),
-        "gan": Method(other(GAN)),
-        "class-conditional": Method(other(ClassConditionalGAN, once, capacity=10), supervised=True),
-        "random-labels": Method(other(RandomLabelGAN, once, capacity=SLOTS)),
-        **{f"pacgan{m}": Method(other(PacGAN, common(batch=64 // m * m, warmup=None), pack=m)) for m in (2, 3, 4)},
-        "logo-gan-ae": Method(other(PrecomputedLabelGAN, once, capacity=SLOTS)),
-        **{f"kmeans-{K}": Method(cluster=kmeans(K)) for K in (10, 20)},
-    }
-
-
-def named(name: str, root: Path | None) -> tuple[Tensor, Tensor]:
-    """The training images of a set."""
-    x, truth = data.load(name, root=root)
-    assert truth is not None
-    return x, truth
+def images(source: str, root: Path | None) -> tuple[Tensor, Tensor]:
+    """The training images of a set, as bytes, and their classes."""
+    found = data.read(source, root)
+    assert found.labels is not None
+    return found.x, found.labels
 
 
 def study(name: str, methods: dict[str, Method], source: str, steps: int = 12_000) -> Study:
     """A study of the images of one set."""
     return Study(
         name=name,
-        load=partial(named, source),
+        load=partial(images, source),
         methods=methods,
         columns=COLUMNS,
         score=lambda run, truth: metrics.clustering(run.partition.labels, truth),
@@ -139,13 +151,23 @@ def study(name: str, methods: dict[str, Method], source: str, steps: int = 12_00
     )
 
 
-MNIST = study("mnist", methods_of({"top_purity": 0.9489}), "mnist")
-FASHION_MNIST = study("fashion-mnist", methods_of({"top_purity": 0.6362}), "fashion-mnist")
+def of_paper(purity: float) -> Scores:
+    """A figure of MIC-GAN's tables: of the largest clusters, as many as there are classes."""
+    return {"top_purity": purity}
+
+
+GREY = Methods((1, 28, 28), slots=20, classes=10)
+MNIST = study("mnist", GREY.all(of_paper(0.9489)), "mnist")
+FASHION_MNIST = study("fashion-mnist", GREY.all(of_paper(0.6362)), "fashion-mnist")
+HYBRID = study("hybrid", Methods((1, 32, 32), slots=25, classes=12).all(of_paper(0.9567)), "hybrid")
+CATDOG = study("catdog", Methods((3, 64, 64), slots=4, classes=2).all(of_paper(0.9736)), "catdog")
+STACKED_MNIST = study("stacked-mnist", Methods((3, 28, 28), slots=100, classes=1000).all({}), "stacked-mnist", 36_000)
+CIFAR10 = study("cifar10", Methods((3, 32, 32), slots=100, classes=10).all({}), "cifar10", 36_000)
 ABLATION_K = study(
     "ablation-k",
     {
-        f"mic-gan-{K}": Method(partial(mic_gan, slots=K), paper={"top_purity": purity} if purity else {})
-        for K, purity in ((10, 0.0), (15, 0.9384), (20, 0.9578), (25, 0.93), (30, 0.0))
+        f"mic-gan-{K}": Method(partial(GREY.mic_gan, slots=K), paper=of_paper(purity) if purity else {})
+        for K, purity in ((10, None), (15, 0.9384), (20, 0.9578), (25, 0.93), (30, None))
     },
     "mnist",
 )

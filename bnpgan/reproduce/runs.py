@@ -127,7 +127,7 @@ def _one(task: _Task) -> Row:
         gan = budget.given(way.make(budget.steps))
         run = train(
             gan,
-            x / study.unit,
+            x if study.unit == 1 else x / study.unit,
             steps=budget.steps,
             minutes=budget.minutes,
             out=directory,
