@@ -66,7 +66,7 @@ class Training(State):
             p.requires_grad_(False)
         with self.cast:
             output = gan.discriminator(fake, judged)
-        loss_g = gan.loss.generator(output, judged)
+        loss_g = gan.loss.generator(outputs[0].detach(), output, judged, judged)
         loss_g = loss_g + gan.auxiliary.generator(gan, real, fake, z, c)
         _descend(self.optimizers["generator"], loss_g)
         for p in self.judge:

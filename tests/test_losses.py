@@ -5,7 +5,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnpgan.losses import R1, GANLoss, GradientPenalty, Hinge, NonSaturating, OneAgainstAll, RealClasses, Wasserstein
+from bnpgan.losses import (
+    R1,
+    R2,
+    GANLoss,
+    GradientPenalty,
+    Hinge,
+    NonSaturating,
+    OneAgainstAll,
+    Penalties,
+    RealClasses,
+    Relativistic,
+    Wasserstein,
+)
 from bnpgan.models import Discriminator, MaskedHead, Maxout, MLPTrunk, ScalarHead
 
 
@@ -15,13 +27,13 @@ def test_non_saturating_is_binary_cross_entropy():
     bce = F.binary_cross_entropy_with_logits
     one, zero = torch.ones(7), torch.zeros(7)
     torch.testing.assert_close(loss.discriminator(real, fake, c, c), bce(real, one) + bce(fake, zero))
-    torch.testing.assert_close(loss.generator(fake, c), bce(fake, one))
-    assert loss.generator(fake, None) == loss.generator(fake, c)
+    torch.testing.assert_close(loss.generator(real, fake, c, c), bce(fake, one))
+    assert loss.generator(real, fake, None, None) == loss.generator(fake, fake, c, c)
 
 
 def test_non_saturating_stays_finite_and_keeps_the_generators_gradient():
     fake = torch.tensor([-1e4], requires_grad=True)  # a discriminator that is sure
-    loss = NonSaturating().generator(fake, None)
+    loss = NonSaturating().generator(fake, fake, None, None)
     loss.backward()
     assert loss.item() == 1e4 and fake.grad.item() == -1
 
@@ -36,16 +48,31 @@ def test_hinge_by_hand():
     third = 1 / 3
     assert real.grad.tolist() == pytest.approx([0, -third, -third])  # nothing beyond the margin
     assert fake.grad.tolist() == pytest.approx([0, third, third])
-    assert loss.generator(fake, None).item() == pytest.approx(1.25 / 3)
+    assert loss.generator(real, fake, None, None).item() == pytest.approx(1.25 / 3)
 
 
 def test_wasserstein_by_hand():
     loss: GANLoss = Wasserstein()
     real, fake = torch.tensor([2.0, 5.0, -1.0]), torch.tensor([-2.0, 0.5, 3.0], requires_grad=True)
     assert loss.discriminator(real, fake, None, None).item() == -2 + 0.5
-    value = loss.generator(fake, None)
+    value = loss.generator(real, fake, None, None)
     value.backward()
     assert value.item() == -0.5 and fake.grad.tolist() == pytest.approx([-1 / 3] * 3)
+
+
+def test_relativistic_judges_pairs_by_their_difference():
+    loss: GANLoss = Relativistic()
+    real, fake = torch.randn(7, requires_grad=True), torch.randn(7, requires_grad=True)
+    margins = real - fake
+    d, g = loss.discriminator(real, fake, None, None), loss.generator(real.detach(), fake, None, None)
+    torch.testing.assert_close(d, F.binary_cross_entropy_with_logits(margins, torch.ones(7)))
+    torch.testing.assert_close(g, F.binary_cross_entropy_with_logits(margins, torch.zeros(7)))
+    torch.testing.assert_close(loss.discriminator(real + 9, fake + 9, None, None), d)  # outputs have no zero
+    g.backward()
+    torch.testing.assert_close(fake.grad, -margins.detach().sigmoid() / 7)
+    for wrong in ((torch.zeros(3, 5), torch.zeros(3, 5)), (torch.zeros(3), torch.zeros(2))):
+        with pytest.raises(ValueError, match=r"^real: got outputs of shape .*: use a discriminator"):
+            loss.discriminator(*wrong, None, None)
 
 
 def test_one_against_all_is_binary_cross_entropy_summed_over_classes():
@@ -58,14 +85,14 @@ def test_one_against_all_is_binary_cross_entropy_summed_over_classes():
 
     of_real, none = bce(real, F.one_hot(c_real, 5)), torch.zeros(7, 5)
     torch.testing.assert_close(loss.discriminator(real, fake, c_real, c_fake), of_real + bce(fake, none))
-    torch.testing.assert_close(loss.generator(fake, c_fake), bce(fake, F.one_hot(c_fake, 5)))
+    torch.testing.assert_close(loss.generator(real, fake, c_real, c_fake), bce(fake, F.one_hot(c_fake, 5)))
 
 
 def test_one_against_all_stays_finite_and_exact():
     logits = torch.tensor([[1e4, -2.0]], requires_grad=True)  # sure of its class: nothing of the other may be lost
-    loss = OneAgainstAll().generator(logits, torch.tensor([0]))
+    loss = OneAgainstAll().generator(logits, logits, None, torch.tensor([0]))
     assert loss.item() == pytest.approx(math.log1p(math.exp(-2)))
-    loss = OneAgainstAll().generator(-logits, torch.tensor([0]))
+    loss = OneAgainstAll().generator(logits, -logits, None, torch.tensor([0]))
     loss.backward()
     assert loss.item() == pytest.approx(1e4, rel=1e-3) and logits.grad[0, 0] == 1
 
@@ -76,7 +103,7 @@ def test_real_classes_is_cross_entropy_with_a_class_for_fakes():
     c_real, c_fake = torch.randint(5, (7,)), torch.randint(5, (7,))
     d = F.cross_entropy(real, c_real) + F.cross_entropy(fake, torch.full((7,), 5))
     torch.testing.assert_close(loss.discriminator(real, fake, c_real, c_fake), d)
-    torch.testing.assert_close(loss.generator(fake, c_fake), F.cross_entropy(fake, c_fake))
+    torch.testing.assert_close(loss.generator(real, fake, c_real, c_fake), F.cross_entropy(fake, c_fake))
 
 
 @pytest.mark.parametrize("loss", [OneAgainstAll(), RealClasses()])
@@ -85,18 +112,18 @@ def test_losses_over_classes_name_what_they_miss(loss):
     with pytest.raises(ValueError, match=r"^c_real is None: .*; set warmup to 0"):
         loss.discriminator(outputs, outputs, None, None)
     with pytest.raises(ValueError, match=r"^c_fake is None: .*; set warmup to 0"):
-        loss.generator(outputs, None)
+        loss.generator(outputs, outputs, None, None)
     for wrong in (torch.zeros(3), torch.zeros(2, 5)):
         with pytest.raises(ValueError, match=r"^real: got outputs of shape .*; use a discriminator"):
             loss.discriminator(wrong, outputs, c, c)
         with pytest.raises(ValueError, match=r"^fake: got outputs of shape .*; use a discriminator"):
-            loss.generator(wrong, c)
+            loss.generator(outputs, wrong, c, c)
 
 
 @pytest.mark.parametrize(("loss", "outputs"), [(OneAgainstAll(), 5), (RealClasses(), 6)])
 def test_a_class_without_an_output_is_refused(loss, outputs):
     with pytest.raises(RuntimeError, match="out of bounds"):
-        loss.generator(torch.zeros(1, outputs), torch.tensor([5]))
+        loss.generator(*torch.zeros(2, 1, outputs), None, torch.tensor([5]))
 
 
 def test_r1_of_a_linear_critic_is_the_squared_norm_of_its_weights():
@@ -112,6 +139,20 @@ def test_r1_is_the_penalty_of_the_condition():
     x = torch.randn(3, 6)
     torch.testing.assert_close(R1(weight=0.5)(discriminator, x, x, c), 0.5 * (2 * norms[2] + norms[0]) / 3)
     torch.testing.assert_close(R1(weight=0.5)(discriminator, x, x, None), 0.5 * norms[3])
+
+
+def test_r2_is_r1_of_the_fakes_and_penalties_add_up():
+    discriminator = Discriminator(MLPTrunk((2,), widths=(8, 8), block=Maxout), MaskedHead(8, capacity=3))
+    real, fake, c = torch.randn(5, 2), torch.randn(5, 2), torch.tensor([0, 2, 1, 1, 0])
+    r1, r2 = R1(3.0, every=4), R2(2.0, every=4)
+    of_fakes = r2(discriminator, real, fake, c)
+    torch.testing.assert_close(of_fakes, R1(2.0, every=4)(discriminator, fake, real, c))
+    both = Penalties((r1, r2))
+    assert both.every == 4
+    torch.testing.assert_close(both(discriminator, real, fake, c), r1(discriminator, real, fake, c) + of_fakes)
+    for parts in ((), (R1(), R2(every=2))):
+        with pytest.raises(ValueError, match=r"^parts: "):
+            Penalties(parts)
 
 
 def test_r1_averages_over_images():
@@ -131,7 +172,7 @@ def test_lazy_r1_keeps_its_mean_over_steps(every):
     torch.testing.assert_close(sum(calls) / 16, R1(weight=2.0)(discriminator, x, x, None))
 
 
-@pytest.mark.parametrize("penalty", [R1(), GradientPenalty()])
+@pytest.mark.parametrize("penalty", [R1(), R2(), Penalties((R1(), R2())), GradientPenalty()])
 def test_penalties_train_the_discriminator_and_leave_the_images_alone(penalty):
     discriminator = Discriminator(MLPTrunk((2,), widths=(8, 8), block=Maxout), ScalarHead(8)).double()
     real, fake = torch.randn(5, 2, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64, requires_grad=True)
@@ -196,21 +237,21 @@ def test_gradient_penalty_refuses_images_that_do_not_pair():
         GradientPenalty()(lambda x, c: x.sum(1), torch.zeros(3, 2), torch.zeros(1, 2), None)
 
 
-@pytest.mark.parametrize("penalty", [R1, GradientPenalty])
+@pytest.mark.parametrize("penalty", [R1, R2, GradientPenalty])
 @pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
 def test_penalties_refuse_a_bad_weight(penalty, weight):
     with pytest.raises(ValueError, match=r"^weight: got .*; use 0 for no penalty"):
         penalty(weight=weight)
 
 
-@pytest.mark.parametrize("penalty", [R1, GradientPenalty])
+@pytest.mark.parametrize("penalty", [R1, R2, GradientPenalty])
 @pytest.mark.parametrize("every", [0, -3])
 def test_penalties_refuse_a_bad_interval(penalty, every):
     with pytest.raises(ValueError, match=r"^every: got .*; use 1 for a penalty at every step"):
         penalty(every=every)
 
 
-@pytest.mark.parametrize("penalty", [R1, GradientPenalty])
+@pytest.mark.parametrize("penalty", [R1, R2, GradientPenalty])
 def test_penalties_may_weigh_nothing(penalty):
     discriminator = Discriminator(torch.nn.Flatten(), ScalarHead(2))
     assert penalty(weight=0)(discriminator, torch.randn(3, 2), torch.randn(3, 2), None) == 0

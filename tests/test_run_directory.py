@@ -150,7 +150,7 @@ def test_a_second_training_in_the_same_directory_is_refused(copy):
     told = []
 
     class Second(NonSaturating):
-        def generator(self, fake, c_fake):
+        def generator(self, real, fake, c_real, c_fake):
             for how in ({"resume": True}, {"overwrite": True}, {}):
                 try:
                     work(copy, steps=9, **how)
@@ -167,10 +167,10 @@ def test_a_second_training_in_the_same_directory_is_refused(copy):
 
 def test_two_that_begin_at_once_in_a_new_directory(tmp_path):
     class Faster(NonSaturating):
-        def generator(self, fake, c_fake):
+        def generator(self, real, fake, c_real, c_fake):
             if not (tmp_path / "run").exists():
                 work(tmp_path / "run", steps=2)
-            return super().generator(fake, c_fake)
+            return super().generator(real, fake, c_real, c_fake)
 
     with pytest.raises(ValueError, match="is not empty"):
         work(tmp_path / "run", gan=gan(small.points()[0], loss=Faster()))
@@ -182,10 +182,10 @@ def test_two_that_begin_at_once_in_a_new_directory(tmp_path):
 
 def test_a_directory_that_is_removed_while_training_is_named(tmp_path):
     class Removes(Dies):
-        def generator(self, fake, c_fake):
+        def generator(self, real, fake, c_real, c_fake):
             if self.step == 3:
                 shutil.rmtree(tmp_path / "run")
-            return super().generator(fake, c_fake)
+            return super().generator(real, fake, c_real, c_fake)
 
     with pytest.raises(OSError, match=r"run/checkpoint\.safetensors cannot be written: .*; no checkpoint was"):
         work(tmp_path / "run", gan=gan(small.points()[0], loss=Removes(99)))
@@ -360,11 +360,11 @@ class Signals(Dies):
         super().__init__(at)
         object.__setattr__(self, "number", number)
 
-    def generator(self, fake, c_fake):
+    def generator(self, real, fake, c_real, c_fake):
         if self.step + 1 == self.at:
             object.__setattr__(self, "step", self.at)
             signal.raise_signal(self.number)
-        return super().generator(fake, c_fake)
+        return super().generator(real, fake, c_real, c_fake)
 
 
 @pytest.mark.parametrize("at", [1, 3])
@@ -379,7 +379,7 @@ def test_ctrl_c_is_heeded_after_the_step_with_a_checkpoint_of_it(run, tmp_path, 
 
 def test_a_second_ctrl_c_is_heeded_at_once(tmp_path):
     class Twice(Dies):
-        def generator(self, fake, c_fake):
+        def generator(self, real, fake, c_real, c_fake):
             for _ in range(2):
                 signal.raise_signal(signal.SIGINT)
             raise AssertionError

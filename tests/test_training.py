@@ -32,11 +32,11 @@ class Dies(NonSaturating):
     def __deepcopy__(self, memo):
         return self
 
-    def generator(self, fake, c_fake):
+    def generator(self, real, fake, c_real, c_fake):
         object.__setattr__(self, "step", self.step + 1)
         if self.step == self.at:
             raise self.how
-        return super().generator(fake, c_fake)
+        return super().generator(real, fake, c_real, c_fake)
 
 
 def rows(path):

@@ -1,17 +1,20 @@
 """Adversarial losses, a discriminator's and a generator's term each, and penalties on the discriminator's gradient."""
 
-from bnpgan.losses.adversarial import GANLoss, Hinge, NonSaturating, Wasserstein
+from bnpgan.losses.adversarial import GANLoss, Hinge, NonSaturating, Relativistic, Wasserstein
 from bnpgan.losses.classes import OneAgainstAll, RealClasses
-from bnpgan.losses.penalties import R1, GradientPenalty, Penalty
+from bnpgan.losses.penalties import R1, R2, GradientPenalty, Penalties, Penalty
 
 __all__ = [
     "R1",
+    "R2",
     "GANLoss",
     "GradientPenalty",
     "Hinge",
     "NonSaturating",
     "OneAgainstAll",
+    "Penalties",
     "Penalty",
     "RealClasses",
+    "Relativistic",
     "Wasserstein",
 ]

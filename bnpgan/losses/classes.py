@@ -39,7 +39,7 @@ class OneAgainstAll:
         """Maps logits ``(B, N)`` and the real images' classes ``(B,)`` int64 to the discriminator's loss, a scalar."""
         return _against_all(real, _classes("c_real", c_real, "real", real)) + F.softplus(fake).sum(1).mean()
 
-    def generator(self, fake: Tensor, c_fake: Tensor | None) -> Tensor:
+    def generator(self, real: Tensor, fake: Tensor, c_real: Tensor | None, c_fake: Tensor | None) -> Tensor:
         """Maps logits ``(B, N)`` and the fakes' classes ``(B,)`` int64 to the generator's loss, a scalar."""
         return _against_all(fake, _classes("c_fake", c_fake, "fake", fake))
 
@@ -59,7 +59,7 @@ class RealClasses:
     Example:
         >>> import torch
         >>> undecided, c = torch.zeros(4, 11), torch.tensor([3, 0, 9, 3])
-        >>> f"{RealClasses().generator(undecided, c):.3f} {torch.tensor(11.0).log():.3f}"
+        >>> f"{RealClasses().generator(undecided, undecided, c, c):.3f} {torch.tensor(11.0).log():.3f}"
         '2.398 2.398'
 
     References:
@@ -72,7 +72,7 @@ class RealClasses:
         """Maps outputs ``(B, N + 1)`` and the real images' classes ``(B,)`` int64 to a scalar, D's loss."""
         return _of_class(real, _classes("c_real", c_real, "real", real)) - F.log_softmax(fake, 1)[:, -1].mean()
 
-    def generator(self, fake: Tensor, c_fake: Tensor | None) -> Tensor:
+    def generator(self, real: Tensor, fake: Tensor, c_real: Tensor | None, c_fake: Tensor | None) -> Tensor:
         """Maps outputs ``(B, N + 1)`` and the fakes' classes ``(B,)`` int64 to the generator's loss, a scalar."""
         return _of_class(fake, _classes("c_fake", c_fake, "fake", fake))
 

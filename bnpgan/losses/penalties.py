@@ -59,6 +59,76 @@ class R1:
 
 
 @dataclass(frozen=True)
+class R2:
+    r"""The gradient penalty on fake images, ``weight`` times ``every`` times :math:`E \|\nabla_x D(G(z), c)\|^2`.
+
+    As for ``R1``, there is no 1/2, and ``every`` is the factor of lazy calls.
+
+    Args:
+        weight: of the penalty, at least 0.
+        every: steps from one call to the next, at least 1; the training loop does the counting.
+
+    Raises:
+        ValueError: if ``weight`` is negative or not finite, or ``every`` is below 1.
+
+    Example:
+        >>> critic = lambda x, c: 3 * x[:, 0]
+        >>> real, fake = torch.randn(2, 4, 2)
+        >>> R2(weight=10.0)(critic, real, fake, None).item()
+        90.0
+
+    References:
+        "Which Training Methods for GANs do actually Converge?", 2018, Eq. 10.
+    """
+
+    weight: float = 10.0
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        _check(self.weight, self.every)
+
+    def __call__(self, discriminator: Discriminator, real: Tensor, fake: Tensor, c: Tensor | None) -> Tensor:
+        """Maps fake images ``(B, ...)`` and their slots ``(B,)``, or None, to a scalar; ``real`` is not read."""
+        return self.weight * self.every * _gradient(discriminator, fake, c).square().sum(1).mean()
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """The sum of several penalties, which are called at the same steps.
+
+    Args:
+        parts: the penalties.
+
+    Raises:
+        ValueError: if there are none, or they are not called at the same steps.
+
+    Example:
+        >>> critic = lambda x, c: 3 * x[:, 0]
+        >>> real, fake = torch.randn(2, 4, 2)
+        >>> Penalties((R1(2.0), R2(1.0)))(critic, real, fake, None).item()
+        27.0
+
+    References:
+        "The GAN is dead; long live the GAN! A Modern Baseline GAN", 2024, section 2.2 (R1 and R2 together).
+    """
+
+    parts: tuple[Penalty, ...]
+
+    def __post_init__(self) -> None:
+        if len({part.every for part in self.parts}) != 1:
+            raise ValueError(f"parts: got {self.parts}; pass at least one penalty, and give all the same every")
+
+    @property
+    def every(self) -> int:
+        """Steps from one call to the next."""
+        return self.parts[0].every
+
+    def __call__(self, discriminator: Discriminator, real: Tensor, fake: Tensor, c: Tensor | None) -> Tensor:
+        """Maps real and fake images ``(B, ...)`` and their common slots ``(B,)``, or None, to a scalar."""
+        return torch.stack([part(discriminator, real, fake, c) for part in self.parts]).sum()
+
+
+@dataclass(frozen=True)
 class GradientPenalty:
     r"""WGAN-GP's penalty, ``weight`` times ``every`` times :math:`E (\|\nabla_{\hat x} D(\hat x, c)\| - 1)^2`.
 

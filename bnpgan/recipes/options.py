@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import docstring_parser
 
-from bnpgan.losses import R1
+from bnpgan.losses import R1, R2, Penalties, Relativistic
 from bnpgan.mixture import MixtureGAN, Recipe, built
 from bnpgan.models import BACKBONES
 
@@ -96,10 +96,22 @@ LAST: Options = {
         "schedule.generator_rate", "schedule.discriminator_rate", told="of generator and discriminator"
     ),
     "penalty": Change(
-        lambda recipe, weight: put(recipe, "schedule.penalty", R1(weight) if weight else None),
+        lambda recipe, weight: put(recipe, "schedule.penalty", R1(weight, _every(recipe)) if weight else None),
         float,
         lambda recipe: recipe.schedule.penalty.weight if recipe.schedule.penalty else 0.0,
         "weight of the R1 penalty; 0 for none",
+    ),
+    "penalty_every": Change(
+        lambda recipe, every: _lazy(recipe, every),
+        int,
+        lambda recipe: _every(recipe),
+        "steps from one call of the penalty to the next, which is weighed as many times; 16 saves much time",
+    ),
+    "relativistic": Change(
+        lambda recipe, wanted: _relativistic(recipe) if wanted else recipe,
+        bool,
+        False,
+        "the loss of R3GAN, on pairs of a real and a fake image; the penalty is then on fake images as well",
     ),
     "average": At("schedule.average"),
     "bf16": At("schedule.bf16"),
@@ -114,6 +126,22 @@ LAST: Options = {
         "of the networks; by default the usual one of the backbone",
     ),
 }
+
+
+def _every(recipe: Recipe) -> int:
+    return recipe.schedule.penalty.every if recipe.schedule.penalty else 1
+
+
+def _lazy(recipe: Recipe, every: int) -> Recipe:
+    if recipe.schedule.penalty is None:
+        raise ValueError(f"penalty_every: there is no penalty to call every {every} steps: pass one, or leave this out")
+    return put(recipe, "schedule.penalty.every", every)
+
+
+def _relativistic(recipe: Recipe) -> Recipe:
+    penalty: Any = recipe.schedule.penalty  # R1, as the options have it
+    both = penalty and Penalties((penalty, R2(penalty.weight, penalty.every)))
+    return put(replace(recipe, loss=Relativistic()), "schedule.penalty", both)
 
 
 @cache

@@ -7,7 +7,18 @@ import torch
 from places import assert_on, assert_same, moved
 from torch import nn
 
-from bnpgan.losses import R1, GradientPenalty, Hinge, NonSaturating, OneAgainstAll, RealClasses, Wasserstein
+from bnpgan.losses import (
+    R1,
+    R2,
+    GradientPenalty,
+    Hinge,
+    NonSaturating,
+    OneAgainstAll,
+    Penalties,
+    RealClasses,
+    Relativistic,
+    Wasserstein,
+)
 from bnpgan.models import DCGANTrunk, Discriminator, MaskedHead, MLPTrunk
 
 B, K = 6, 5
@@ -15,8 +26,14 @@ LOSSES = {
     "NonSaturating": (NonSaturating(), (B,)),
     "Hinge": (Hinge(), (B,)),
     "Wasserstein": (Wasserstein(), (B,)),
+    "Relativistic": (Relativistic(), (B,)),
     "OneAgainstAll": (OneAgainstAll(), (B, K)),
     "RealClasses": (RealClasses(), (B, K + 1)),
+}
+PENALTIES = {
+    "real": R1(2.0),
+    "both": Penalties((R1(2.0), R2(1.0))),
+    "between": GradientPenalty(2.0, every=3),
 }
 TRUNKS = {"mlp": ((2,), lambda: MLPTrunk((2,), (8, 8))), "dcgan": ((1, 8, 8), lambda: DCGANTrunk((1, 8, 8), width=4))}
 
@@ -29,19 +46,21 @@ def test_losses_are_those_of_the_cpu(gpu, name):
     for outputs, slots in ((here, c), (there, c.to(gpu.device))):
         for output in outputs:
             output.requires_grad_()
-        (loss.discriminator(*outputs, slots, slots) + loss.generator(outputs[1], slots)).backward()
-    assert_on(gpu.device, loss.generator(there[1], c.to(gpu.device)), [output.grad for output in there])
+        (loss.discriminator(*outputs, slots, slots) + loss.generator(*outputs, slots, slots)).backward()
+    assert_on(gpu.device, loss.generator(*there, None, c.to(gpu.device)), [output.grad for output in there])
     assert_same([output.grad for output in there], [output.grad for output in here])
 
 
-@pytest.mark.parametrize("penalty", [R1(2.0), GradientPenalty(2.0, every=3)], ids=["R1", "GradientPenalty"])
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
 @pytest.mark.parametrize("trunk", TRUNKS)
 def test_penalties_train_the_discriminator_as_on_the_cpu(gpu, penalty, trunk):
     shape, make = TRUNKS[trunk]
     trunk = make()
     judge, c = Discriminator(trunk, MaskedHead(trunk.out_dim, K)).double(), torch.arange(B) % K
     real = torch.randn(B, *shape, dtype=torch.float64)
-    fake = real.flip(0) if isinstance(penalty, R1) else real  # between an image and itself there is no chance
+    fake = (
+        real if isinstance(penalty, GradientPenalty) else real.flip(0)
+    )  # between an image and itself there is no chance
     found = []
     for network, device in ((copy.deepcopy(judge).to(gpu.device), gpu.device), (judge, "cpu")):
         value = penalty(network, real.to(device), fake.to(device), c.to(device))
