@@ -40,8 +40,12 @@ def test_any_clusterer_trains_in_any_recipe_on_any_backbone(recipe, backbone, cl
 VARIANTS = {
     **{name: (name, {}) for name in recipes.RECIPES},
     "mic_gan by sticks, in every layer": ("mic_gan", {"sticks": True, "every_layer": True, "learned_embedding": False}),
-    "mic_gan with a learned scale": ("mic_gan", {"scale": 0.0, "split_merge": True, "embedding_dim": 4, "decay": 8}),
+    "mic_gan with a learned scale": (
+        "mic_gan",
+        {"scale": 0.0, "split_merge": True, "embedding_dim": 4, "decay": 8, "projection": True},
+    ),
     "mic_gan in the hidden layer": ("mic_gan", {"scale": 0.0, "scale_isotropic": True, "encoder_hidden": True}),
+    "sc_gan with a projection": ("sc_gan", {"projection": True}),
     "sc_gan online": ("sc_gan", {"online": True}),
     "sc_gan ablated": ("sc_gan", {"warm_start": False, "matching": False}),
     "supervised_gm_gan, softmax": ("supervised_gm_gan", {"softmax": True, "dynamic": False}),

@@ -3,17 +3,26 @@
 from .backbone import Backbone
 from .conditioning import Add, Block, Concat, Conditioning, EveryLayer, Modulation, Unconditional, Unmodulated, lookup
 from .dcgan import DCGAN, DCGANGenerator, DCGANTrunk
-from .heads import ClassHead, Discriminator, MaskedHead, PackedDiscriminator, ScalarHead, Trunk
+from .heads import ClassHead, Discriminator, MaskedHead, PackedDiscriminator, ProjectionHead, ScalarHead, Trunk
 from .latent import Codes, Gaussian, GaussianMixture, Latent
 from .mlp import MLP, LeakyLinear, Maxout, MaxoutMLP, MLPGenerator, MLPTrunk
+from .r3gan import R3GAN, R3GANGenerator, R3GANTrunk
+from .resnet import ResNet, ResNetGenerator, ResNetTrunk
+from .sngan import SNGAN, SNGANTrunk
+from .stylegan2 import StyleGAN2, StyleGAN2Generator, StyleGAN2Trunk
 
-BACKBONES: dict[str, Backbone] = {"mlp": MLP(), "maxout": MaxoutMLP(), "dcgan": DCGAN()}
+BACKBONES: dict[str, Backbone] = {
+    **{"mlp": MLP(), "maxout": MaxoutMLP()},
+    **{"dcgan": DCGAN(), "resnet": ResNet(), "sngan": SNGAN(), "stylegan2": StyleGAN2(), "r3gan": R3GAN()},
+}
 """Backbones of their usual widths, by name."""
 
 __all__ = [
     "BACKBONES",
     "DCGAN",
     "MLP",
+    "R3GAN",
+    "SNGAN",
     "Add",
     "Backbone",
     "Block",
@@ -36,7 +45,17 @@ __all__ = [
     "MaxoutMLP",
     "Modulation",
     "PackedDiscriminator",
+    "ProjectionHead",
+    "R3GANGenerator",
+    "R3GANTrunk",
+    "ResNet",
+    "ResNetGenerator",
+    "ResNetTrunk",
+    "SNGANTrunk",
     "ScalarHead",
+    "StyleGAN2",
+    "StyleGAN2Generator",
+    "StyleGAN2Trunk",
     "Trunk",
     "Unconditional",
     "Unmodulated",

@@ -4,27 +4,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from .backbone import Backbone, Shape
+from .backbone import Backbone, Shape, grid
 from .conditioning import Block, Conditioning
 from .heads import Trunk
-
-# Every side s 2^n whose coarsest grid has s in 4..7 cells: 8, 10, 12, 14, 16, 20, ..., 112, 128.
-_SIDES = tuple(side for n in range(1, 6) for side in range(4 << n, 8 << n, 1 << n) if side <= 128)
-
-
-def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Splits the side of an image ``(C, H, W)`` into ``(s, n)``, side = s 2^n with s in 4..7, or raises ValueError."""
-    if len(shape) != 3 or shape[0] < 1:
-        raise ValueError(f"shape: got {shape}, which is not an image; give (C, H, W) with C >= 1")
-    channels, height, width = shape
-    if height != width or height not in _SIDES:
-        side = max(height, width)
-        # Of two sides that are equally near the larger one, which keeps the detail.
-        nearest = max(_SIDES, key=lambda s: (-abs(s - side), s))
-        problem = "which is not square" if height != width else f"but {side} is not one of the sides {_SIDES}"
-        raise ValueError(f"shape: got {shape}, {problem}; resize the images to {(channels, nearest, nearest)}")
-    n = height.bit_length() - 3
-    return height >> n, n
 
 
 class DCGANGenerator(nn.Module):
@@ -56,7 +38,7 @@ class DCGANGenerator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], conditioning: Conditioning, width: int = 64) -> None:
         super().__init__()
-        s, n = _grid(shape)
+        s, n = grid(shape)
         channels = width << n
         self.conditioning = conditioning
         self.first = nn.Sequential(nn.Linear(conditioning.out_dim, channels * s * s), nn.Unflatten(1, (channels, s, s)))
@@ -103,7 +85,7 @@ class DCGANTrunk(Trunk):
 
     def __init__(self, shape: tuple[int, ...], width: int = 64, norm: bool = True) -> None:
         super().__init__()
-        s, n = _grid(shape)
+        s, n = grid(shape)
         layers: list[nn.Module] = []
         channels = shape[0]
         for i in range(n + 1):

@@ -5,6 +5,8 @@ from abc import ABC
 import torch
 from torch import Tensor, nn
 
+from .conditioning import lookup
+
 
 class Trunk(nn.Module, ABC):
     """A map from data ``(B, ...)`` to features ``(B, out_dim)``, on which a head or an encoder is put."""
@@ -65,13 +67,43 @@ class MaskedHead(nn.Module):
         logits = self.linear(h)
         if c is None:
             return logits[:, -1]
-        if c.shape != h.shape[:1] or c.dtype != torch.int64:
-            raise ValueError(
-                f"c: got shape {tuple(c.shape)} and {c.dtype}; "
-                f"give one int64 slot for each of the {h.shape[0]} images, or None before there is a partition"
-            )
         # Without the last column, so that slot `capacity` is out of bounds instead of the unconditional logit.
-        return logits[:, :-1].gather(1, c[:, None]).squeeze(1)
+        return logits[:, :-1].gather(1, _slots(h, c)[:, None]).squeeze(1)
+
+
+class ProjectionHead(nn.Module):
+    r"""One logit whatever the slot, and a product with the embedding of the slot, :math:`w^\top h + b + e_c^\top h`.
+
+    While there is no partition yet, the first term judges alone. What it learns is shared by all slots, whereas each
+    logit of the masked head learns from the images of its slot only. Embeddings start at 0.
+
+    Args:
+        in_dim: number of features.
+        capacity: number of slots.
+
+    Example:
+        >>> head = ProjectionHead(in_dim=16, capacity=20)
+        >>> h = torch.randn(3, 16)
+        >>> head(h, torch.tensor([0, 19, 7])).shape, head(h, None).shape
+        (torch.Size([3]), torch.Size([3]))
+
+    References:
+        "cGANs with Projection Discriminator", 2018, Eq. 7.
+    """
+
+    def __init__(self, in_dim: int, capacity: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_dim, 1)
+        self.table = nn.Parameter(torch.zeros(capacity, in_dim))
+
+    def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
+        """Maps features ``(B, in_dim)`` and slots ``(B,)`` int64, or None, to logits ``(B,)``.
+
+        Raises:
+            ValueError: if ``c`` is not one int64 slot per image.
+        """
+        shared = self.linear(h).squeeze(1)
+        return shared if c is None else shared + (lookup(self.table, _slots(h, c)) * h).sum(1)
 
 
 class ClassHead(nn.Module):
@@ -93,6 +125,15 @@ class ClassHead(nn.Module):
     def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
         """Maps features ``(B, in_dim)`` to logits ``(B, outputs)``; ``c`` is not read."""
         return self.linear(h)
+
+
+def _slots(h: Tensor, c: Tensor) -> Tensor:
+    if c.shape != h.shape[:1] or c.dtype != torch.int64:
+        raise ValueError(
+            f"c: got shape {tuple(c.shape)} and {c.dtype}; "
+            f"give one int64 slot for each of the {h.shape[0]} images, or None before there is a partition"
+        )
+    return c
 
 
 class Discriminator(nn.Module):

@@ -11,7 +11,7 @@ from bnpgan.mixture import MixtureGAN, Recipe, Schedule, check_sizes
 from bnpgan.models import Add, Concat, Conditioning, Discriminator, EveryLayer, Gaussian, MaskedHead
 from bnpgan.priors import DirichletProcess
 from bnpgan.recipes.options import At, Change, Options, put
-from bnpgan.recipes.parts import Encoder
+from bnpgan.recipes.parts import PROJECTION, Encoder, Head
 from bnpgan.samplers import IGMM, Clusterer, SplitMerge, StickBreaking
 
 
@@ -49,6 +49,7 @@ class MICGAN(Recipe):
         embedding_dim: size of a learned embedding beside ``z``, in place of one that is added: if it is larger than
             ``z_dim``, the slot nearly decides the image, and each slot holds one mode from the start: points need this.
         every_layer: whether the slot conditions every layer of the generator, as in the paper, or its input alone.
+        head: the class of the discriminator's head.
 
     Example:
         >>> gan = MICGAN(shape=(1, 32, 32), capacity=20).build()
@@ -64,6 +65,7 @@ class MICGAN(Recipe):
     learned_embedding: bool = True
     embedding_dim: int | None = None
     every_layer: bool = False
+    head: Head = MaskedHead
     options: ClassVar[Options] = {
         "concentration": At("clusterer.prior.concentration"),
         "scale": Change(
@@ -106,6 +108,7 @@ class MICGAN(Recipe):
         "learned_embedding": At("learned_embedding"),
         "embedding_dim": At("embedding_dim"),
         "every_layer": At("every_layer"),
+        "projection": PROJECTION,
         "warmup": At("schedule.warmup", told="steps before the first partition"),
         "every": At("schedule.every", told="steps from one partition to the next"),
         "encoder_hidden": At("encoder.hidden"),
@@ -139,7 +142,7 @@ class MICGAN(Recipe):
             embedding = Concat(self.capacity, self.z_dim, self.embedding_dim, normalize=False)
         embedding = EveryLayer(embedding, self.capacity) if self.every_layer else embedding
         generator = self.networks.generator(self.shape, embedding)
-        discriminator = Discriminator(trunk, MaskedHead(trunk.out_dim, self.capacity))
+        discriminator = Discriminator(trunk, self.head(trunk.out_dim, self.capacity))
         head = nn.Linear(encoder.out_dim, self.capacity)
         features = self.own(lambda: self.encoder.features(encoder, head, self))
         return self.assembled(generator, discriminator, Gaussian(self.z_dim), features)

@@ -1,7 +1,7 @@
 """What several recipes share: SC-GAN's networks and schedule, and an encoder that learns from the generator."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch.nn.functional as F
@@ -15,14 +15,25 @@ from bnpgan.models import (
     Gaussian,
     MaskedHead,
     PackedDiscriminator,
+    ProjectionHead,
     ScalarHead,
     Trunk,
     Unconditional,
 )
-from bnpgan.recipes.options import At, Options
+from bnpgan.recipes.options import At, Change, Options
 from bnpgan.samplers import Clusterer, FixedLabels, RandomLabels
 
-__all__ = ["Conditional", "Encoder", "Plain", "Recognised"]
+__all__ = ["PROJECTION", "Conditional", "Encoder", "Head", "Plain", "Recognised"]
+
+Head = type[MaskedHead] | type[ProjectionHead]
+"""A class of heads that judge an image under its slot, or without one; made of a number of features and of slots."""
+
+PROJECTION = Change(
+    lambda recipe, wanted: replace(recipe, head=ProjectionHead if wanted else MaskedHead),
+    bool,
+    False,
+    "a discriminator that projects features on an embedding of the slot, in place of a logit for each slot",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,11 +76,13 @@ class Conditional(Plain):
 
     Args:
         embedding_dim: size of the embedding; 32 for points, 256 for images.
+        head: the class of the discriminator's head.
     """
 
     capacity: int = 50
     embedding_dim: int = None  # type: ignore[assignment]  # set below
-    options: ClassVar[Options] = {"embedding_dim": At("embedding_dim", default=None)}
+    head: Head = MaskedHead
+    options: ClassVar[Options] = {"embedding_dim": At("embedding_dim", default=None), "projection": PROJECTION}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,7 +99,7 @@ class Conditional(Plain):
         seen, trunk = self.own(features), self.networks.trunk(self.shape)
         embedding = Concat(self.capacity, self.z_dim, self.embedding_dim)
         generator = self.networks.generator(self.shape, embedding)
-        discriminator = Discriminator(trunk, MaskedHead(trunk.out_dim, self.capacity))
+        discriminator = Discriminator(trunk, self.head(trunk.out_dim, self.capacity))
         return self.assembled(generator, discriminator, Gaussian(self.z_dim), seen)
 
 

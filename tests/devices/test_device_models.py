@@ -1,6 +1,8 @@
 """Networks on a device: outputs and gradients are there, and equal to those of the CPU."""
 
 import copy
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -8,10 +10,10 @@ from places import assert_on, assert_same, moved
 from torch import nn
 
 from bnpgan.models import (
+    BACKBONES,
     Add,
     ClassHead,
     Concat,
-    DCGANGenerator,
     DCGANTrunk,
     Discriminator,
     EveryLayer,
@@ -23,12 +25,15 @@ from bnpgan.models import (
     MLPGenerator,
     MLPTrunk,
     PackedDiscriminator,
+    ProjectionHead,
     ScalarHead,
+    SNGANTrunk,
     Unconditional,
 )
 
 B, K, D = 6, 5, 4  # images, slots, the size of the noise
 IMAGE, POINT = (3, 8, 8), (2,)
+CONVOLUTIONAL = [name for name in BACKBONES if name not in ("mlp", "maxout")]
 CONDITIONINGS = {
     "Add": lambda: Add(K, D),
     "Add, fixed": lambda: Add(K, D, learned=False),
@@ -39,7 +44,7 @@ CONDITIONINGS = {
 GENERATORS = {
     "mlp": lambda conditioning: MLPGenerator(POINT, conditioning, (8, 8)),
     "mlp of images": lambda conditioning: MLPGenerator(IMAGE, conditioning, (8,), bounded=True),
-    "dcgan": lambda conditioning: DCGANGenerator(IMAGE, conditioning, width=4),
+    **{name: partial(replace(BACKBONES[name], width=4).generator, IMAGE) for name in CONVOLUTIONAL},
 }
 LATENTS = {
     "Gaussian": lambda: Gaussian(D),
@@ -50,10 +55,16 @@ LATENTS = {
 TRUNKS = {
     "maxout": (POINT, lambda: MLPTrunk(POINT, (8, 8), Maxout)),
     "leaky": (POINT, lambda: MLPTrunk(POINT, (8,), LeakyLinear)),
-    "dcgan": (IMAGE, lambda: DCGANTrunk(IMAGE, width=4)),
+    **{name: (IMAGE, partial(replace(BACKBONES[name], width=4).trunk, IMAGE)) for name in CONVOLUTIONAL},
+    "sngan, spectral": (IMAGE, lambda: SNGANTrunk(IMAGE, width=4, spectral=True)),
     "dcgan without normalisation": (IMAGE, lambda: DCGANTrunk(IMAGE, width=4, norm=False)),
 }
-HEADS = {"scalar": ScalarHead, "masked": lambda dim: MaskedHead(dim, K), "classes": lambda dim: ClassHead(dim, K)}
+HEADS = {
+    "scalar": ScalarHead,
+    "masked": lambda dim: MaskedHead(dim, K),
+    "projection": lambda dim: ProjectionHead(dim, K),
+    "classes": lambda dim: ClassHead(dim, K),
+}
 
 
 def slots():
@@ -79,6 +90,7 @@ def on_both(module, device, *inputs):
 @pytest.mark.parametrize("conditioning", CONDITIONINGS)
 def test_generators_are_those_of_the_cpu(gpu, generator, conditioning):
     module = GENERATORS[generator](CONDITIONINGS[conditioning]())
+    module.train(generator != "stylegan2")  # which draws noise in training
     for c in (slots(), noise(B, K).softmax(1)):
         there, here = on_both(module, gpu.device, noise(B, D), c)
         assert_on(gpu.device, there)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnpgan.models import Discriminator, MaskedHead, MLPTrunk, PackedDiscriminator, ScalarHead
+from bnpgan.models import Discriminator, MaskedHead, MLPTrunk, PackedDiscriminator, ProjectionHead, ScalarHead
 
 IN_DIM, CAPACITY = 6, 4
 
@@ -26,19 +26,37 @@ def test_masked_head_trains_the_used_rows_only():
     assert (head.linear.weight.grad != 0).any(dim=1).tolist() == [False, True, False, True, False]
 
 
+def test_projection_head_adds_the_product_with_the_embedding():
+    head, h, c = ProjectionHead(IN_DIM, CAPACITY), torch.randn(5, IN_DIM), torch.tensor([3, 0, 2, 2, 1])
+    torch.nn.init.normal_(head.table)
+    shared = h @ head.linear.weight[0] + head.linear.bias[0]
+    torch.testing.assert_close(head(h, None), shared)
+    torch.testing.assert_close(
+        head(h, c), shared + torch.stack([h[i] @ head.table[k] for i, k in enumerate(c.tolist())])
+    )
+    head(h, c).sum().backward()
+    assert head.linear.bias.grad.item() == 5
+    torch.testing.assert_close(head.table.grad[2], h[2] + h[3])
+
+
+HEADS = pytest.mark.parametrize("head", [MaskedHead, ProjectionHead])
+
+
+@HEADS
 @pytest.mark.parametrize("slot", [-1, CAPACITY])
-def test_a_slot_out_of_range_never_reads_another_logit(slot):
+def test_a_slot_out_of_range_never_reads_another_logit(head, slot):
     # Slot `capacity` has a column in the linear layer: the unconditional one.
     with pytest.raises((IndexError, RuntimeError)):
-        MaskedHead(IN_DIM, CAPACITY)(torch.randn(1, IN_DIM), torch.tensor([slot]))
+        head(IN_DIM, CAPACITY)(torch.randn(1, IN_DIM), torch.tensor([slot]))
 
 
+@HEADS
 @pytest.mark.parametrize(
     "c", [torch.zeros(5), torch.zeros(5, CAPACITY), torch.zeros(4, dtype=torch.int64)], ids=lambda c: f"{c.shape}"
 )
-def test_masked_head_refuses_all_but_one_slot_per_image(c):
+def test_heads_refuse_all_but_one_slot_per_image(head, c):
     with pytest.raises(ValueError, match=r"^c: got shape .*one int64 slot for each of the 5 images"):
-        MaskedHead(IN_DIM, CAPACITY)(torch.randn(5, IN_DIM), c)
+        head(IN_DIM, CAPACITY)(torch.randn(5, IN_DIM), c)
 
 
 def test_scalar_head_is_linear_and_ignores_the_condition():
