@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from bnpgan import parallel
 from bnpgan.features import Features, embed
 from bnpgan.images import Images
 from bnpgan.metrics import effective_clusters, large_clusters
@@ -84,19 +85,20 @@ class Training(State):
         """Real images, a fake of the same slot for each, the slots that both are judged under, ``z`` and ``c``."""
         gan, s = self.gan, self.gan.schedule
         i = torch.randint(len(self.images), (s.batch,), device=self.images.device)
-        real = self.images[i]
+        real, own = self.images[i], parallel.share()
         if self.partition is None:
             c, judged = gan.latent.slots(s.batch, gan.clusterer.capacity, real.device), None  # type: ignore[operator]
         else:
             self.follow(real, i)
             c = judged = self.partition.labels[i]
-        z = gan.latent(c)
+        z, c = gan.latent(c)[own], c[own]
         with self.cast:
             fake = gan.generator(z, c)
-        return real, fake.to(real.dtype), judged, z, c
+        return real[own], fake.to(real.dtype), None if judged is None else c, z, c
 
     def recluster(self) -> None:
         """Make a new partition of all images, in the slots of the old one; ``train`` says when it is refused."""
+        self.agree()
         self.gan.features.refresh(self.gan, self.images, self.partition)
         start = time.perf_counter()
         new, old = self.cluster(self.gan.features), self.partition
@@ -109,8 +111,13 @@ class Training(State):
         self.kept = refused
         self.reported |= self.kept
         if not self.kept:
+            parallel.agree_([new.labels, new.log_weights, *vars(new.components).values()])
             self.partition = new
         self.seconds["clustering"] += time.perf_counter() - start
+
+    def agree(self) -> None:
+        """Have all processes use the networks of the first one, statistics of normalisation included."""
+        parallel.agree_(tensor for module in self.modules().values() for tensor in module.state_dict().values())
 
     def cluster(self, features: Features) -> Partition:
         """The partition of all images by these features, started from the present labels."""
@@ -165,7 +172,9 @@ class Training(State):
 
     def measure(self) -> dict[str, Any]:
         """A row of the history: losses of the last step, clusters, and time so far."""
-        loss_d, loss_g = (float(loss) for loss in self.losses[-2:])
+        last = self.losses[-2:]
+        parallel.average_(last)
+        loss_d, loss_g = map(float, last)
         clusters = 0 if self.partition is None else large_clusters(self.partition.labels)
         row = {"step": self.step, "loss_d": loss_d, "loss_g": loss_g, "clusters": clusters, "kept": self.reported}
         row |= {"seconds": self.seconds["all"], "clustering_seconds": self.seconds["clustering"]}
@@ -179,6 +188,7 @@ class Training(State):
         Labels are those of the last partition, and components follow from them in the features as they are now. A run
         that ends in the warm-up is clustered once.
         """
+        self.agree()
         features = copy.deepcopy(self.gan.features)
         if self.partition is None:
             features.refresh(self.gan, self.images, None)
@@ -194,4 +204,5 @@ class Training(State):
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
     optimizer.zero_grad()
     loss.backward()
+    parallel.average_(p.grad for group in optimizer.param_groups for p in group["params"])
     optimizer.step()

@@ -85,7 +85,7 @@ class State:
     def pack(self) -> tuple[dict[str, Tensor], Meta]:
         """Tensors by name, and what JSON can hold beside them."""
         tensors: dict[str, Tensor] = {}
-        for name, module in self._modules().items():
+        for name, module in self.modules().items():
             tensors |= prefixed(f"{name}.", module.state_dict())
         for name, optimizer in self.optimizers.items():
             tensors |= prefixed(f"optimizer.{name}.", pack_optimizer(optimizer))
@@ -102,7 +102,7 @@ class State:
         Raises:
             ValueError: if it is of other parts; each tensor is held against what is here before it is taken.
         """
-        for name, module in self._modules().items():
+        for name, module in self.modules().items():
             with _named(name):
                 load_module(module, select(tensors, f"{name}."))
         for name, optimizer in self.optimizers.items():
@@ -120,7 +120,8 @@ class State:
         """A run with these parts and this partition."""
         return Run(gan, partition, self.history, self.averaged, config)
 
-    def _modules(self) -> dict[str, nn.Module]:
+    def modules(self) -> dict[str, nn.Module]:
+        """The modules that are saved, by name."""
         gan = self.gan
         networks = {"generator": gan.generator, "discriminator": gan.discriminator, "latent": gan.latent}
         return {**networks, "features": gan.features, "auxiliary": gan.auxiliary, "averaged": self.averaged}

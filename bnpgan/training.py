@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from bnpgan import parallel, ranks
 from bnpgan.checkpoint import RunDirectory
 from bnpgan.images import CHUNK, Images, Pixels, images_of
 from bnpgan.loop import TRAIN, Training, own_randomness
@@ -55,6 +56,11 @@ def train(
     With ``out``, Ctrl-C and SIGTERM are heeded after the step that they come in, when its checkpoint is written; a
     second one at once.
 
+    Under ``torchrun``, after ``torch.distributed.init_process_group``, each process calls this with the same arguments,
+    takes its share of every batch, and gradients are averaged: the losses are those of one process, up to rounding,
+    where networks do not normalise over a batch; where they do, each normalises over its share. The first process
+    writes the files.
+
     Args:
         gan: the parts, or a recipe, whose weights are then drawn under ``seed``.
         x: images ``(N, C, H, W)``, or points ``(N, D)``, as a tensor, an array or a data frame. Numbers of images are 0
@@ -95,6 +101,10 @@ def train(
         raise ValueError(f"minutes must be positive, got {minutes}: pass e.g. 20, or None for no limit")
     images, known = _check(x, steps, seed)
     images = images.to(_device(device))
+    if gan.schedule.batch % ranks.size():
+        raise ValueError(
+            f"batch must be a multiple of {ranks.size()}, the number of processes, got {gan.schedule.batch}: change it"
+        )
     gan = gan if isinstance(gan, MixtureGAN) else _built(gan, seed)
     recipe, missing = noted(gan)
     config: dict[str, Any] = {"recipe": recipe, "missing": missing, "data": data}
@@ -106,11 +116,13 @@ def train(
         labels = check_labels(labels, gan.clusterer.capacity, len(images), images.device)
         config["labels"] = checksum(labels)
     training = Training(gan, images, seed, labels)
-    directory = RunDirectory.open(out, config, resume=resume, overwrite=overwrite) if out is not None else None
+    directory = None
+    if out is not None and parallel.is_first():
+        directory = RunDirectory.open(out, config, resume=resume, overwrite=overwrite)
     try:
         with own_randomness(images, seed, TRAIN):
-            if directory is not None and resume:
-                directory.restore(training, steps)
+            if out is not None and resume:
+                (directory or RunDirectory.existing(out)).restore(training, steps)
             if training.step > steps:
                 raise ValueError(
                     f"steps: the run in {out} has taken {training.step}, more than {steps}: ask for more in all"
@@ -134,7 +146,9 @@ def _train(training: Training, steps: int, seconds: float, directory: RunDirecto
     s = training.gan.schedule
 
     def ended() -> bool:
-        return training.step == steps or training.seconds["all"] >= seconds
+        if training.step == steps or seconds == math.inf:
+            return training.step == steps
+        return parallel.agreed(training.seconds["all"], training.device) >= seconds
 
     def save() -> None:
         if directory is not None and training.saved != training.step:
@@ -143,7 +157,13 @@ def _train(training: Training, steps: int, seconds: float, directory: RunDirecto
 
     with (
         postponed() if directory is not None else nullcontext(lambda _: None) as stop_here,
-        tqdm(total=steps, initial=training.step, disable=not progress, unit="step", smoothing=0.05) as bar,
+        tqdm(
+            total=steps,
+            initial=training.step,
+            disable=not (progress and parallel.is_first()),
+            unit="step",
+            smoothing=0.05,
+        ) as bar,
     ):
         while not ended():
             training.advance()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from bnpgan import data, plotting, recipes, report
+from bnpgan import data, parallel, plotting, recipes, report
 from bnpgan.cli.parser import Help, Parser, refuse
 from bnpgan.cli.shared import READING, add_data, check_seed, free, read, reading
 from bnpgan.disk import written
@@ -91,7 +91,7 @@ def _train(options: argparse.Namespace) -> None:
             x,
             steps=options.steps,
             out=options.out,
-            device=options.device,
+            device=parallel.join(options.device),
             seed=options.seed,
             resume=options.resume,
             overwrite=options.overwrite,
@@ -103,6 +103,8 @@ def _train(options: argparse.Namespace) -> None:
     except KeyboardInterrupt as stop:
         stop.args = (_told(options, *stop.args),)
         raise
+    if not parallel.is_first():
+        return
     told = _score(run, options.out, found, options)
     separation = getattr(run.gan.latent, "separation", None)
     if separation is not None:
