@@ -15,6 +15,7 @@ from bnpgan.features import Features, embed
 from bnpgan.images import Images
 from bnpgan.metrics import effective_clusters, large_clusters
 from bnpgan.mixture import MixtureGAN
+from bnpgan.models import Adaptive
 from bnpgan.partition import Partition, reduced
 from bnpgan.randomness import own_randomness
 from bnpgan.run import Run
@@ -39,6 +40,7 @@ class Training(State):
         # Modules and not their buffers, for a module may replace the tensor of a buffer.
         self.buffered = [(copied, module) for copied, module in both if list(module.buffers(recurse=False))]
         self.cast = torch.autocast(self.device.type, torch.bfloat16, enabled=gan.schedule.bf16)
+        self.adaptive = [module for module in self.gan.discriminator.modules() if isinstance(module, Adaptive)]
         self.losses: list[Tensor] = []  # of D and of G in turn: of the last step, and of all that were not checked
 
     def advance(self) -> None:
@@ -62,6 +64,8 @@ class Training(State):
                 loss_d = loss_d + s.penalty(gan.discriminator, real, fake.detach(), judged)
             loss_d = loss_d + gan.auxiliary.discriminator(gan, real, fake.detach(), z.detach(), c)
             _descend(self.optimizers["discriminator"], loss_d)
+            for part in self.adaptive:
+                part.adapt(outputs[0])
 
         for p in self.judge:
             p.requires_grad_(False)

@@ -15,7 +15,7 @@ from bnpgan.auxiliary import Auxiliary, NoAuxiliary
 from bnpgan.features import Features
 from bnpgan.limits import check_memory
 from bnpgan.losses import GANLoss, NonSaturating, Penalty
-from bnpgan.models import BACKBONES, Backbone
+from bnpgan.models import ADA, BACKBONES, Backbone
 from bnpgan.plain import to_plain
 from bnpgan.samplers.base import Clusterer
 
@@ -119,6 +119,7 @@ class Recipe(ABC):
         loss: the adversarial loss.
         schedule: when images are clustered, and how fast networks learn.
         features: a class of features that takes no arguments, in place of the paper's; ``None``: the paper's.
+        ada: how images are changed before the discriminator judges them in training; ``None``: not at all.
 
     Raises:
         ValueError: if ``shape`` is no shape, the backbone is unknown or cannot take it, or a number is out of range.
@@ -132,6 +133,7 @@ class Recipe(ABC):
     loss: GANLoss = NonSaturating()
     schedule: Schedule = None  # type: ignore[assignment]
     features: type[Features] | None = None
+    ada: ADA | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(self.shape)
@@ -142,6 +144,8 @@ class Recipe(ABC):
             if getattr(self, name) is None:
                 self.set_(**{name: getattr(self, f"usual_{name}")()})
         check_sizes(capacity=self.capacity, z_dim=self.z_dim)
+        if self.ada is not None and self.points:
+            raise ValueError(f"ada changes images, and data of shape {shape} are points: leave it out")
         if self.clusterer.capacity != self.capacity:
             self.set_(clusterer=replace(self.clusterer, capacity=self.capacity))  # type: ignore[type-var]
 
@@ -170,6 +174,7 @@ class Recipe(ABC):
         auxiliary: Auxiliary | None = None,
     ) -> "MixtureGAN":
         """The GAN of these networks, marked as made by this recipe."""
+        discriminator = discriminator if self.ada is None else self.ada.around(discriminator)
         parts = generator, discriminator, latent, self.clusterer, features, self.loss, self.schedule
         return MixtureGAN(*parts, auxiliary=NoAuxiliary() if auxiliary is None else auxiliary).noted(self)
 

@@ -56,8 +56,11 @@ ALLOWED = {
     "report": {"features", "images", "metrics", "plotting", "run"},
     "files": {"components", "disk", "partition"},
     "state": {"files", "limits", "mixture", "partition", "run"},
-    "loop": {"", "features", "images", "metrics", "mixture", "parallel", "partition", "randomness", "run", "state"},
+    "loop": {"", "features", "images", "metrics", "mixture", "models", "parallel", "partition", "randomness", "run", "state"},
     "checkpoint": {"", "disk", "features", "files", "images", "partition", "report", "run", "state"},
+    "training": {"checkpoint", "loop", "mixture", "partition", "plain", "ranges", "run", "signals", "state"},
+    "recipes": {"auxiliary", "components", "features", "losses", "mixture", "models", "plain", "priors", "samplers"},
+    "cli": {"", "components", "data", "disk", "files", "grids", "metrics", "partition", "plotting", "priors"}
     "training": {
         "checkpoint",
         "images",
@@ -72,7 +75,6 @@ ALLOWED = {
         "signals",
         "state",
     },
-    "recipes": {"auxiliary", "components", "features", "losses", "mixture", "models", "plain", "priors", "samplers"},
     "cli": {
         "",
         "components",
@@ -80,10 +82,7 @@ ALLOWED = {
         "disk",
         "files",
         "grids",
-        "images",
         "metrics",
-        "parallel",
-        "partition",
         "plotting",
         "priors",
     }

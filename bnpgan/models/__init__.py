@@ -1,5 +1,6 @@
 """Networks: what maps ``(z, c)`` to images, what judges them, and the law of ``z``. They know no clusterer."""
 
+from .ada import ADA, Adaptive, Augmented
 from .backbone import Backbone
 from .conditioning import Add, Block, Concat, Conditioning, EveryLayer, Modulation, Unconditional, Unmodulated, lookup
 from .dcgan import DCGAN, DCGANGenerator, DCGANTrunk
@@ -18,12 +19,15 @@ BACKBONES: dict[str, Backbone] = {
 """Backbones of their usual widths, by name."""
 
 __all__ = [
+    "ADA",
     "BACKBONES",
     "DCGAN",
     "MLP",
     "R3GAN",
     "SNGAN",
+    "Adaptive",
     "Add",
+    "Augmented",
     "Backbone",
     "Block",
     "ClassHead",

@@ -136,6 +136,10 @@ class SupervisedGMGAN(_GaussianMixtureGAN):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_sizes(each=self.each)
+        if self.ada is not None and isinstance(self.loss, RealClasses):
+            raise ValueError(
+                "ada goes by the sign of outputs, which under a softmax says nothing: leave out one of them"
+            )
 
     def usual_schedule(self) -> Schedule:
         """The labels are the only partition."""

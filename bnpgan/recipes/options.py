@@ -14,7 +14,7 @@ import docstring_parser
 
 from bnpgan.losses import R1, R2, Penalties, Relativistic
 from bnpgan.mixture import MixtureGAN, Recipe, built
-from bnpgan.models import BACKBONES
+from bnpgan.models import ADA, BACKBONES
 
 __all__ = ["At", "Change", "Facade", "Option", "Options", "made", "options_of"]
 
@@ -112,6 +112,12 @@ LAST: Options = {
         bool,
         False,
         "the loss of R3GAN, on pairs of a real and a fake image; the penalty is then on fake images as well",
+    ),
+    "ada": Change(
+        lambda recipe, wanted: replace(recipe, ada=ADA() if wanted else None),
+        bool,
+        False,
+        "adaptive augmentation: shifted, scaled and recoloured images for the discriminator, as often as it overfits",
     ),
     "average": At("schedule.average"),
     "bf16": At("schedule.bf16"),
