@@ -1,4 +1,4 @@
-# make demo, make test, make lint: each sets up what it needs in .venv first.
+# make demo, make test, make docs, make lint: each sets up what it needs in .venv first.
 # On Linux PyPI's torch is the CUDA build (several GB). For the small CPU build:
 #   make demo PIP_FLAGS='--extra-index-url https://download.pytorch.org/whl/cpu'
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Small networks gain nothing from more threads, and the tests have a worker for each core as it is.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: setup demo test test-slow lowest bench gpu lint clean
+.PHONY: setup demo test test-slow docs lowest bench gpu lint clean
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -23,6 +23,14 @@ test: setup
 
 test-slow: setup
 	$(ONE_THREAD) $(BIN)/pytest -n auto -m slow
+
+docs: .venv/docs-ready
+	$(ONE_THREAD) $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+
+.venv/docs-ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt --editable '.[docs]'
+	touch $@
 
 # The core of the suite on the lowest versions that pyproject.toml allows; the package is read where it lies.
 LOWEST := .venv-lowest/bin
@@ -53,4 +61,4 @@ lint: setup
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv .venv-lowest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-lowest docs/_build docs/gallery docs/reference/bnpgan.*.rst build *.egg-info .pytest_cache .mypy_cache .ruff_cache

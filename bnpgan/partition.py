@@ -70,7 +70,7 @@ class Partition:
             follow when slots are reordered.
         projection: how wide features were reduced before they were clustered; ``predict`` and the densities apply it.
         log_joint: that of the labels under the law of the sampler that fitted them; ``None`` where none did.
-        flags: what a fit found wrong, see :meth:`~bnpgan.samplers.base.Sampler.fit`.
+        flags: what a fit found wrong, see :meth:`~bnpgan.samplers.Sampler.fit`.
 
     Raises:
         ValueError: if a label lies outside the slots, or lengths do not match.

@@ -2,11 +2,14 @@
 A component of your own: one function in Pyro
 =============================================
 
-Five clusters whose points now and then lie far out. A mixture of Gaussians covers such tails with clusters of their
-own. A Student t has them, but no conjugate prior: as a function in Pyro it becomes a clusterer by ``PyroMixture``.
-"""
+**What you see.** Five clusters whose points now and then lie far out, under a mixture of Gaussians and one of
+Student's t. A line is where the density of a cluster has fallen to exp(-2) of its peak, for a Gaussian two standard
+deviations.
 
-from pathlib import Path
+**Why.** A mixture of Gaussians covers the tails with clusters of their own. A Student t has them, but no conjugate
+prior, so that nothing can be summed out: written as a function in Pyro it becomes a clusterer by ``PyroMixture``, by
+variational inference.
+"""
 
 import matplotlib.pyplot as plt
 import pyro
@@ -24,7 +27,7 @@ angle = 2 * torch.pi * (truth := torch.arange(600) % 5) / 5
 x = 2 * torch.stack([angle.sin(), angle.cos()], 1) + 0.15 * dist.StudentT(2.0).sample((600, 2))
 
 # %%
-# The function is given the mean and the standard deviation of the data, and samples each parameter once per cluster.
+# **The lines that matter.** The function is given mean and deviation of the data, and samples a cluster's parameters.
 
 
 def student(mean, std):
@@ -33,9 +36,6 @@ def student(mean, std):
     degrees = pyro.sample("degrees", dist.LogNormal(1.0, 0.5))
     return dist.StudentT(degrees[:, None], loc, scale).to_event(1)
 
-
-# %%
-# A line is where the density of a cluster has fallen to exp(-2) of its peak, for a Gaussian two standard deviations.
 
 gaussians = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(), capacity=30)
 clusterers = {"Gaussians": gaussians, "Student t": PyroMixture(student, capacity=30)}
@@ -51,8 +51,7 @@ for ax, (name, clusterer) in zip(axes, clusterers.items(), strict=True):
     ari = metrics.clustering(partition.labels, truth)["ari"]
     print(told := f"{name}: {int(partition.active.sum())} clusters, ARI {ari:.2f}")
     ax.set(xlim=(-4, 4), ylim=(-4, 4), aspect="equal", title=told)
-    ax.spines[["top", "right"]].set_visible(False)
+plt.show()
 
-out = Path("runs/examples")
-out.mkdir(parents=True, exist_ok=True)
-plotting.save(figure, out / "your_own_component.png")
+# %%
+# **To try.** Degrees of freedom fixed at 30: as good as Gaussian. A Laplace distribution.

@@ -2,16 +2,18 @@
 Every recipe, side by side
 ==========================
 
-One training loop, one set of parts: the papers' mixture GANs and what they are compared with, on the 8x8 digits for
-some seconds each. A row is a recipe, a column a cluster, a class or a Gaussian, where it has some.
-"""
+**What you see.** The papers' mixture GANs and what they are compared with, on the 8x8 digits for some seconds each. A
+row is a recipe, a column a cluster, a class or a Gaussian, where it has some.
 
-from pathlib import Path
+**Why.** There is one training loop and one set of parts. A recipe says which parts a paper took: who finds the
+clusters, in which features, how the generator is told, and what the discriminator is asked. So any two can be
+crossed.
+"""
 
 import matplotlib.pyplot as plt
 import torch
 
-from bnpgan import data, plotting, recipes
+from bnpgan import data, recipes
 from bnpgan.training import train
 
 torch.set_num_threads(1)
@@ -31,6 +33,9 @@ arguments = {
 known = {"supervised_gm_gan", "class_conditional_gan"}  # these are told the classes
 shared = {"image_shape": (1, 8, 8), "backbone": "mlp", "learning_rate": 1e-3, "average": 0.99}
 
+# %%
+# **The line that matters** is ``getattr(recipes, name)(...)``: they all have one face.
+
 figure, axes = plt.subplots(len(arguments), 10, figsize=(7, 6.4), layout="constrained")
 for row, (name, own) in zip(axes, arguments.items(), strict=True):
     torch.manual_seed(0)
@@ -45,6 +50,4 @@ for row, (name, own) in zip(axes, arguments.items(), strict=True):
     row[0].set_title(name, loc="left", fontsize=8, pad=2).set_in_layout(False)
     print(f"{name}: {len(active)} clusters")
 
-out = Path("runs/examples")
-out.mkdir(parents=True, exist_ok=True)
-plotting.save(figure, out / "every_recipe.png")
+plt.show()

@@ -2,13 +2,15 @@
 SC-GAN on the ring, and its clusterer swapped in one line
 =========================================================
 
-A conditional GAN learns one mode for each cluster, whoever finds the clusters: k-means in the discriminator's
-features, as in the paper; a Pitman-Yor mixture in the same features, which settles on a number by itself; or nobody
-(random labels, the control).
+**What you see.** The ring in grey, and what three GANs draw, in the colours of their clusters.
+
+**Why.** A conditional GAN learns one mode for each cluster, whoever finds the clusters: k-means in the
+discriminator's features, as in the paper; a Pitman-Yor mixture in the same features, which settles on a number by
+itself; or nobody (random labels, the control). The networks know no clusterer and the clusterer no network: they meet
+in a vector of labels.
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
@@ -24,6 +26,10 @@ torch.manual_seed(0)
 x, _ = data.ring(5000)
 sc_gan = recipes.sc_gan(dim=2, capacity=16, backbone="mlp", learning_rate=1e-3, every=300, average=0.99)
 mixture = StickBreaking(PitmanYor(1.0, 0.3), NormalInverseWishart(), capacity=16, sweeps=20, max_points=2000)
+
+# %%
+# **The lines that matter.** One part is replaced, nothing else is edited:
+
 gans = {
     "k-means (SC-GAN)": sc_gan,
     "Pitman-Yor mixture": replace(sc_gan, clusterer=mixture),
@@ -43,6 +49,8 @@ for ax, (name, gan) in zip(axes, gans.items(), strict=True):
     ax.set_title(f"{name}: {K} clusters\n{scores['modes']} of 8 modes, {scores['quality']:.0%} within 3 sd")
     print(f"{name}: {K} clusters, {scores}")
 
-out = Path("runs/examples")
-out.mkdir(parents=True, exist_ok=True)
-plotting.save(figure, out / "swap_the_clusterer.png")
+plt.show()
+
+# %%
+# **To try.** ``DPMeans(16)``; ``CRPGibbs`` of a Dirichlet process; a clusterer of your own, as in the page that
+# writes one.

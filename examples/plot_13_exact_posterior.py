@@ -1,18 +1,20 @@
-"""
+r"""
 A sampler stepped by hand against its enumerated posterior
 ==========================================================
 
-Five points have 52 partitions: few enough to write down the posterior of each. A Gibbs sampler that is right visits
-them in those proportions; one that forgets to share the mass of a new cluster among the empty slots does not.
+**What you see.** The 20 likeliest partitions of five points: grey bars are their exact posterior, dots how often a
+sampler visited them. Above a sampler that is right; below one with an error planted in it.
+
+**Why.** Five points have 52 partitions: few enough to write down the posterior of each, :math:`p(z \mid x) \propto
+EPPF(z) \prod_k m(x_k)`. A sampler that forgets to share the mass of a new cluster among the empty slots opens too
+many. On real data nobody would see it.
 """
 
 from collections import Counter
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
 
-from bnpgan import plotting
 from bnpgan.components import NormalInverseWishart
 from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import IGMM
@@ -24,36 +26,35 @@ family, prior = NormalInverseWishart(mean=torch.zeros(1), scale=0.5, kappa=0.3, 
 
 
 def partitions(labels=(0,)):
-    """Every partition of the points, as labels in order of appearance."""
     return [labels] if len(labels) == len(x) else [p for k in range(max(labels) + 2) for p in partitions((*labels, k))]
 
 
-class Unshared(DirichletProcess):
-    """A planted error: each empty slot gets all of the mass of a new cluster."""
-
+class Unshared(DirichletProcess):  # a planted error: each empty slot gets all of the mass of a new cluster
     def log_predictive(self, counts):
         return super().log_predictive(counts) + (counts == 0) * (counts == 0).sum().clamp(min=1).log()
 
 
+# %%
+# **The lines that matter.** Prior times evidence of every partition, and normalise:
 states = partitions()
 log_prior = torch.stack([prior.log_eppf(torch.bincount(torch.tensor(z))) for z in states])
 log_likelihood = torch.stack([family.log_marginal(family.stats(x, torch.tensor(z), 5)).sum() for z in states])
 exact = (log_prior + log_likelihood).softmax(0)
 order = exact.argsort(descending=True)[:20]
-figure, axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True, sharey=True, layout="constrained")
+axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True, sharey=True, layout="constrained")[1]
 for ax, (name, law) in zip(axes, {"exact sampler": prior, "mass not shared": Unshared(1.0)}.items(), strict=True):
     sampler, labels, visits = IGMM(law, family, capacity=6), torch.zeros(5, dtype=torch.int64), Counter()
-    for _ in range(4000):
+    for _ in range(1500):
         labels = sampler.step(x, labels)
         names = list(dict.fromkeys(labels.tolist()))  # slots in order of appearance
         visits[tuple(map(names.index, labels.tolist()))] += 1
-    found = torch.tensor([visits[z] / 4000 for z in states])
-    ax.bar(range(20), exact[order], color="#cccccc", label="enumerated")
-    print(told := f"{name}: total variation {(found - exact).abs().sum() / 2:.3f}")
-    ax.plot(found[order], "o", label=told)
-    ax.legend(frameon=False)
+    found = torch.tensor([visits[z] / 1500 for z in states])
+    ax.bar(range(20), exact[order], color="#cccccc")
+    ax.plot(found[order], "o")
+    ax.set_title(told := f"{name}: total variation {(found - exact).abs().sum() / 2:.3f}", fontsize=10)
+    print(told)
 axes[1].set_xticks(range(20), ["".join(map(str, states[i])) for i in order], rotation=90)
-axes[1].set_xlabel("partition: the cluster of each of the five points")
-out = Path("runs/examples")
-out.mkdir(parents=True, exist_ok=True)
-plotting.save(figure, out / "exact_posterior.png")
+plt.show()
+
+# %%
+# **To try.** ``bnpgan.testing.check_sampler(sampler)`` does this and seven more tests. Plant an error of your own.
