@@ -29,6 +29,12 @@ arguments = {
     "random_label_gan": {"capacity": 10},
     "pac_gan": {},
     "precomputed_label_gan": {"capacity": 10, "encoder_steps": 300},
+    "info_gan": {},
+    "cluster_gan": {},
+    "deli_gan": {"classifier_steps": 150},
+    "dm_gan": {"width": 64},
+    "m_gan": {},
+    "md_gan": {},
 }
 known = {"supervised_gm_gan", "class_conditional_gan"}  # these are told the classes
 shared = {"image_shape": (1, 8, 8), "backbone": "mlp", "learning_rate": 1e-3, "average": 0.99}
@@ -36,7 +42,7 @@ shared = {"image_shape": (1, 8, 8), "backbone": "mlp", "learning_rate": 1e-3, "a
 # %%
 # **The line that matters** is ``getattr(recipes, name)(...)``: they all have one face.
 
-figure, axes = plt.subplots(len(arguments), 10, figsize=(7, 6.4), layout="constrained")
+figure, axes = plt.subplots(len(arguments), 10, figsize=(7, 10.5), layout="constrained")
 for row, (name, own) in zip(axes, arguments.items(), strict=True):
     torch.manual_seed(0)
     z = {"z_dim": 16} if name != "mic_gan" else {}

@@ -66,6 +66,11 @@ SHORT = {  # arguments that make a recipe's rounds come every few steps
     "pac_gan": {"pack": 4},
     "precomputed_label_gan": {"capacity": CAPACITY, "encoder_steps": 4},
     "info_gan": {"capacity": CAPACITY},
+    "cluster_gan": {"capacity": CAPACITY},
+    "deli_gan": {"capacity": CAPACITY, "classifier_steps": 4},
+    "dm_gan": {"capacity": CAPACITY},
+    "m_gan": {"capacity": CAPACITY},
+    "md_gan": {"capacity": CAPACITY},
 }
 
 

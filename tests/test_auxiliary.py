@@ -7,8 +7,8 @@ import small
 import torch
 
 from bnpgan import recipes
-from bnpgan.auxiliary import NoAuxiliary, SlotRecogniser
-from bnpgan.models import Codes
+from bnpgan.auxiliary import CodeRecogniser, NoAuxiliary, PriorRecogniser, SlotRecogniser, SpreadPenalty
+from bnpgan.models import Codes, Uniform, Weighted
 from bnpgan.training import load, train
 
 K = small.CAPACITY
@@ -27,7 +27,7 @@ def reached(loss, *parts):
     found = []
     for part in parts:
         parameters = list(part.parameters())
-        gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True) if parameters else []
         found.append(any(g is not None and bool(g.any()) for g in gradients))
     return found
 
@@ -43,13 +43,17 @@ def test_most_gans_have_no_such_term():
     assert isinstance(gan.auxiliary, NoAuxiliary) and terms(gan, small.points()[0]) == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("recipe", ["info_gan"])
-def test_recognisers_reach_generator_and_trunk(recipe):
+@pytest.mark.parametrize("recipe", ["info_gan", "cluster_gan", "dm_gan", "m_gan"])
+def test_recognisers_reach_the_generator_and_where_they_say_so_the_trunk(recipe):
     x, _ = small.points()
     gan = small.gan(recipe, x)
     to_generator, to_discriminator = terms(gan, x)
     assert reached(to_generator, gan.generator, gan.auxiliary) == [True, True]
-    assert reached(to_discriminator, gan.discriminator.trunk) == [True]
+    if recipe in ("info_gan", "m_gan"):
+        assert reached(to_discriminator, gan.discriminator.trunk) == [True]
+    else:
+        assert to_discriminator == 0.0
+    assert reached(to_generator, gan.latent) == [recipe == "dm_gan"]
 
 
 def test_infogan_learns_to_show_its_codes():
@@ -102,3 +106,90 @@ def test_every_recogniser_is_known_by_its_sizes():
     with pytest.raises(ValueError, match="weights at least 0"):
         SlotRecogniser(4, 3, weight=-1.0)
     assert recipes.info_gan(dim=2, capacity=7).auxiliary.head.out_features == 7 + 4
+
+
+def test_clustergan_s_encoder_inverts_the_generator_and_names_its_clusters():
+    x, _ = small.points()
+    gan = small.gan("cluster_gan", x, arguments={"learning_rate": 2e-3, "average": 0.9, "width": 32, "z_dim": 2})
+    run = train(gan, x, steps=120, progress=False)
+    assert told(run) > 0.9 > 0.4 > told(train(gan, x, steps=1, progress=False))
+    codes = run.gan.auxiliary(run.gan, x)
+    assert codes.shape == (len(x), K + 2)
+    assert (codes[:, :K].argmax(1) == run.partition.labels).float().mean() > 0.7  # k-means moves some
+
+
+def test_the_prior_of_dmgan_learns_the_shares_of_real_images():
+    x, _ = small.points()
+    gan = small.gan("dm_gan", x)
+    gan.auxiliary.recogniser.head.weight.data.mul_(10)  # a Q that is sure, of unequal slots
+    shares = gan.auxiliary(gan, x).mean(0)
+    assert shares.max() > 1.5 / K and shares.min() < 0.5 / K
+    found = {}
+    for entropy in (0.0, 1000.0):
+        prior = PriorRecogniser(gan.auxiliary.recogniser, entropy, decay=1.0)
+        gan.latent.logits.data.zero_()
+        optimizer = torch.optim.Adam(gan.latent.parameters(), lr=0.1)
+        c = torch.arange(len(x)) % K
+        z = gan.latent(c)
+        fake = gan.generator(z, c).detach()
+        for _ in range(300):
+            optimizer.zero_grad()
+            prior.generator(gan, x, fake, z, c).backward()
+            optimizer.step()
+        found[entropy] = gan.latent.log_weights().exp()
+        assert prior.steps == 300
+    assert torch.allclose(found[0.0], shares, atol=0.01)
+    assert torch.allclose(found[1000.0], torch.full((K,), 1 / K), atol=0.01)
+
+
+@pytest.mark.slow
+def test_dmgan_gives_two_unequal_modes_unequal_weights():
+    torch.manual_seed(0)
+    x = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).repeat_interleave(torch.tensor([450, 50]), 0)
+    x += 0.05 * torch.randn(500, 2)
+    rates = {"learning_rate": 1e-3, "latent_rate": 5e-3, "entropy_decay": 0.99, "average": 0.9}
+    gan = recipes.dm_gan(dim=2, backbone="mlp", width=64, capacity=2, **rates)
+    run = train(gan, x, steps=1500, progress=False)
+    weights = run.averaged["latent"].log_weights().exp()
+    assert weights.max() > 0.8 and run.partition.counts.max() > 400
+    assert run.slots(1000).bincount(minlength=2).max() > 750
+
+
+def test_slots_are_drawn_by_learned_weights():
+    latent = Weighted(Uniform(3), 4)
+    latent.logits.data[1] = float("-inf")
+    assert latent.slots(300, 4, torch.device("cpu")).unique().tolist() == [0, 2, 3]
+    z = latent(torch.zeros(2000, dtype=torch.int64))
+    assert float(z.abs().max()) <= 1 and z.var().item() == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_mgan_s_generators_come_to_differ():
+    x, _ = small.points()
+    arguments = {"learning_rate": 1e-3, "average": 0.9, "width": 64, "first_dim": 16, "weight": 0.5}
+    run = train(small.gan("m_gan", x, arguments=arguments), x, steps=200, progress=False)
+    assert told(run) > 0.5  # by chance 1/6
+    noise = torch.randn(1, 2).expand(K, -1)
+    same = run.gan.generator(run.gan.latent(torch.arange(K), noise), torch.arange(K))
+    assert torch.pdist(same).min() > 0
+
+
+def test_deligan_s_deviations_are_held_off_zero():
+    x, _ = small.points()
+    gan = small.gan("deli_gan", x)
+    to_generator, to_discriminator = terms(gan, x)
+    assert reached(to_generator, gan.latent, gan.generator) == [True, False] and to_discriminator == 0.0
+    assert to_generator.item() == pytest.approx(0.1 * 0.8**2)
+    with pytest.raises(ValueError, match="weight"):
+        SpreadPenalty(-1.0)
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: CodeRecogniser(torch.nn.Linear(2, 3), 3, 0, 4), "dim and capacity"),
+        (lambda: PriorRecogniser(SlotRecogniser(2, 3), decay=2.0), "decay"),
+    ],
+)
+def test_bad_arguments_of_recognisers_are_named(make, named):
+    with pytest.raises(ValueError, match=named):
+        make()

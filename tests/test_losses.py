@@ -11,6 +11,7 @@ from bnpgan.losses import (
     GANLoss,
     GradientPenalty,
     Hinge,
+    MixtureDensity,
     NonSaturating,
     OneAgainstAll,
     Penalties,
@@ -18,7 +19,8 @@ from bnpgan.losses import (
     Relativistic,
     Wasserstein,
 )
-from bnpgan.models import Discriminator, MaskedHead, Maxout, MLPTrunk, ScalarHead
+from bnpgan.losses.density import log_peak
+from bnpgan.models import Discriminator, MaskedHead, Maxout, MLPTrunk, ScalarHead, SimplexHead
 
 
 def test_non_saturating_is_binary_cross_entropy():
@@ -255,3 +257,45 @@ def test_penalties_refuse_a_bad_interval(penalty, every):
 def test_penalties_may_weigh_nothing(penalty):
     discriminator = Discriminator(torch.nn.Flatten(), ScalarHead(2))
     assert penalty(weight=0)(discriminator, torch.randn(3, 2), torch.randn(3, 2), None) == 0
+
+
+def test_a_one_sided_penalty_is_of_long_gradients_only():
+    real, fake = torch.randn(2, 4, 2)
+    short, long = (lambda x, c: 0.5 * x[:, 0]), (lambda x, c: 3 * x[:, 0])
+    one, two = GradientPenalty(10.0, one_sided=True), GradientPenalty(10.0)
+    assert (one(short, real, fake, None).item(), two(short, real, fake, None).item()) == (0.0, 2.5)
+    assert one(long, real, fake, None).item() == two(long, real, fake, None).item() == 40.0
+
+
+@pytest.mark.parametrize("corners", [2, 3, 10])
+@pytest.mark.parametrize("variance", [0.25, 0.6])
+def test_the_mixture_of_a_simplex_is_nowhere_above_its_peak(corners, variance):
+    torch.manual_seed(0)
+    means = SimplexHead(1, corners).corners.double()
+    e = (means.repeat(20, 1) + 0.3 * torch.randn(20 * corners, corners - 1, dtype=torch.float64)).requires_grad_()
+
+    def log_density():
+        normal = torch.distributions.Normal(means, variance**0.5)
+        return normal.log_prob(e[:, None]).sum(2).logsumexp(1) - math.log(corners)
+
+    optimizer = torch.optim.Adam([e], lr=0.02)
+    for _ in range(300):
+        optimizer.zero_grad()
+        (-log_density().sum()).backward()
+        optimizer.step()
+    assert log_density().max().item() == pytest.approx(log_peak(corners, variance), abs=1e-4)
+
+
+def test_mixture_density_by_hand_and_at_a_peak():
+    real = torch.tensor([[math.log(0.5), math.log(0.25)]], requires_grad=True)
+    peak = log_peak(2, 0.25)
+    fake = torch.tensor([[peak - 1.0, peak - 1.0]], requires_grad=True)  # exp(-1) of the peak
+    value = MixtureDensity().discriminator(real, fake, None, None)
+    assert value.item() == pytest.approx(-math.log(0.375) - peak - math.log(1 - math.exp(-1)), abs=1e-6)
+    assert MixtureDensity().generator(fake, None).item() == pytest.approx(1 - peak, abs=1e-6)
+    value.backward()
+    assert bool((real.grad < 0).all()) and bool((fake.grad > 0).all())  # real likelier, fakes less likely
+    at_peak = torch.full((3, 2), peak + 1e-7, requires_grad=True)
+    value = MixtureDensity().discriminator(real, at_peak, None, None)
+    value.backward()
+    assert bool(value.isfinite()) and bool(at_peak.grad.isfinite().all())

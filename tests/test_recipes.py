@@ -125,6 +125,11 @@ MADE = {
     "pac_gan": {"dim": 2, "pack": 3},
     "precomputed_label_gan": {"image_shape": (1, 8, 8)},
     "info_gan": {"dim": 2, "uniform": 1},
+    "cluster_gan": {"dim": 2, "std": 0.2},
+    "deli_gan": {"image_shape": (1, 8, 8), "kernels": 3},
+    "dm_gan": {"dim": 2, "capacity": 3},
+    "m_gan": {"dim": 2, "weight": 0.1},
+    "md_gan": {"dim": 2, "capacity": 4},
 }
 
 

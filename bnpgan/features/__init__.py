@@ -1,7 +1,16 @@
 """Features: what the clusterer sees of an image."""
 
 from bnpgan.features.autoencoder import FromAutoencoder
-from bnpgan.features.base import Features, FixedEncoder, FromDiscriminator, Identity, Networks, embed, evaluating
+from bnpgan.features.base import (
+    Features,
+    FixedEncoder,
+    FromDiscriminator,
+    FromOutputs,
+    Identity,
+    Networks,
+    embed,
+    evaluating,
+)
 from bnpgan.features.encoder import FromEncoder
 from bnpgan.features.recogniser import FromRecogniser
 
@@ -11,6 +20,7 @@ __all__ = [
     "FromAutoencoder",
     "FromDiscriminator",
     "FromEncoder",
+    "FromOutputs",
     "FromRecogniser",
     "Identity",
     "Networks",

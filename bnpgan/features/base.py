@@ -11,7 +11,16 @@ from torch import Tensor, nn
 from bnpgan.images import CHUNK, Images
 from bnpgan.partition import Partition
 
-__all__ = ["Features", "FixedEncoder", "FromDiscriminator", "Identity", "Networks", "embed", "evaluating"]
+__all__ = [
+    "Features",
+    "FixedEncoder",
+    "FromDiscriminator",
+    "FromOutputs",
+    "Identity",
+    "Networks",
+    "embed",
+    "evaluating",
+]
 
 
 class Networks(Protocol):
@@ -86,6 +95,23 @@ class FromDiscriminator(Features):
         """``D.features(x)``, ``(B, D)``."""
         with evaluating(gan.discriminator):
             return gan.discriminator.features(images)  # type: ignore[operator]  # every discriminator has features
+
+
+class FromOutputs(Features):
+    """The outputs of a discriminator that has one for each slot, in evaluation mode; the largest names the slot.
+
+    References:
+        "Mixture Density Generative Adversarial Networks", 2019.
+    """
+
+    def forward(self, gan: Networks, images: Tensor) -> Tensor:
+        """``D(x)``, ``(B, N)``."""
+        with evaluating(gan.discriminator):
+            return gan.discriminator(images, None)
+
+    def suggest(self, y: Tensor) -> Tensor:
+        """The slot ``(N,)`` of the largest output."""
+        return y.argmax(1)
 
 
 class FixedEncoder(Features):

@@ -2,6 +2,7 @@
 
 from bnpgan.losses.adversarial import GANLoss, Hinge, NonSaturating, Relativistic, Wasserstein
 from bnpgan.losses.classes import OneAgainstAll, RealClasses
+from bnpgan.losses.density import MixtureDensity
 from bnpgan.losses.penalties import R1, R2, GradientPenalty, Penalties, Penalty
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "GANLoss",
     "GradientPenalty",
     "Hinge",
+    "MixtureDensity",
     "NonSaturating",
     "OneAgainstAll",
     "Penalties",

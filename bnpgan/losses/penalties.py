@@ -133,12 +133,14 @@ class GradientPenalty:
     r"""WGAN-GP's penalty, ``weight`` times ``every`` times :math:`E (\|\nabla_{\hat x} D(\hat x, c)\| - 1)^2`.
 
     Each :math:`\hat x = x + t\,(G(z) - x)` lies between a real image and a fake of the same slot, with one
-    :math:`t \sim U[0, 1]` for each image from torch's ambient generator. It is two-sided: a gradient shorter than 1
-    costs too. ``every`` is the factor of lazy calls, as for ``R1``. A discriminator must not normalise over the batch.
+    :math:`t \sim U[0, 1]` for each image from torch's ambient generator. It is two-sided, a gradient shorter than 1
+    costs too, unless ``one_sided``. ``every`` is the factor of lazy calls, as for ``R1``. A discriminator must not
+    normalise over the batch.
 
     Args:
         weight: of the penalty, at least 0; the paper has 10.
         every: steps from one call to the next, at least 1; the training loop does the counting.
+        one_sided: whether only gradients longer than 1 cost.
 
     Raises:
         ValueError: if ``weight`` is negative or not finite, or ``every`` is below 1; where it is called, if there are
@@ -156,6 +158,7 @@ class GradientPenalty:
 
     weight: float = 10.0
     every: int = 1
+    one_sided: bool = False
 
     def __post_init__(self) -> None:
         _check(self.weight, self.every)
@@ -167,8 +170,8 @@ class GradientPenalty:
                 f"fake: got shape {tuple(fake.shape)}, but real has {tuple(real.shape)}; pass a fake for each real"
             )
         t = torch.rand(len(real), *[1] * (real.ndim - 1), dtype=real.dtype, device=real.device)
-        norms = _gradient(discriminator, real.lerp(fake, t), c).norm(dim=1)
-        return self.weight * self.every * (norms - 1).square().mean()
+        excess = _gradient(discriminator, real.lerp(fake, t), c).norm(dim=1) - 1
+        return self.weight * self.every * (excess.relu() if self.one_sided else excess).square().mean()
 
 
 def _check(weight: float, every: int) -> None:

@@ -2,10 +2,32 @@
 
 from .ada import ADA, Adaptive, Augmented
 from .backbone import Backbone
-from .conditioning import Add, Block, Concat, Conditioning, EveryLayer, Modulation, Unconditional, Unmodulated, lookup
+from .bodies import Bodies
+from .conditioning import (
+    Add,
+    Block,
+    Concat,
+    Conditioning,
+    EveryLayer,
+    Modulation,
+    OwnLayer,
+    Unconditional,
+    Unmodulated,
+    lookup,
+)
 from .dcgan import DCGAN, DCGANGenerator, DCGANTrunk
-from .heads import ClassHead, Discriminator, MaskedHead, PackedDiscriminator, ProjectionHead, ScalarHead, Trunk
-from .latent import Codes, Gaussian, GaussianMixture, Latent
+from .heads import (
+    ClassHead,
+    Discriminator,
+    MaskedHead,
+    MinibatchTrunk,
+    PackedDiscriminator,
+    ProjectionHead,
+    ScalarHead,
+    SimplexHead,
+    Trunk,
+)
+from .latent import Codes, Gaussian, GaussianMixture, Latent, Uniform, Weighted
 from .mlp import MLP, LeakyLinear, Maxout, MaxoutMLP, MLPGenerator, MLPTrunk
 from .r3gan import R3GAN, R3GANGenerator, R3GANTrunk
 from .resnet import ResNet, ResNetGenerator, ResNetTrunk
@@ -30,6 +52,7 @@ __all__ = [
     "Augmented",
     "Backbone",
     "Block",
+    "Bodies",
     "ClassHead",
     "Codes",
     "Concat",
@@ -47,7 +70,9 @@ __all__ = [
     "MaskedHead",
     "Maxout",
     "MaxoutMLP",
+    "MinibatchTrunk",
     "Modulation",
+    "OwnLayer",
     "PackedDiscriminator",
     "ProjectionHead",
     "R3GANGenerator",
@@ -57,11 +82,14 @@ __all__ = [
     "ResNetTrunk",
     "SNGANTrunk",
     "ScalarHead",
+    "SimplexHead",
     "StyleGAN2",
     "StyleGAN2Generator",
     "StyleGAN2Trunk",
     "Trunk",
     "Unconditional",
+    "Uniform",
     "Unmodulated",
+    "Weighted",
     "lookup",
 ]

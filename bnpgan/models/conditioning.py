@@ -122,6 +122,35 @@ class Concat(Conditioning):
         return torch.cat([z, F.normalize(e, dim=1) if self.normalize else e], dim=1)
 
 
+class OwnLayer(Conditioning):
+    r"""A first layer for each slot, :math:`h = ReLU(W_c z + b_c)`: generators that share all layers but the first.
+
+    Args:
+        capacity: number of slots.
+        z_dim: size of ``z``.
+        dim: size of the result.
+
+    Example:
+        >>> own = OwnLayer(capacity=10, z_dim=2, dim=16)
+        >>> own(torch.randn(3, 2), torch.tensor([0, 9, 9])).shape
+        torch.Size([3, 16])
+
+    References:
+        "MGAN: Training Generative Adversarial Nets with Multiple Generators", 2018, section 3.
+    """
+
+    def __init__(self, capacity: int, z_dim: int, dim: int) -> None:
+        super().__init__()
+        self.out_dim = dim
+        bound = z_dim**-0.5  # torch's own, of a linear layer
+        self.table = nn.Parameter(torch.empty(capacity, (z_dim + 1) * dim).uniform_(-bound, bound))
+
+    def forward(self, z: Tensor, c: Tensor) -> Tensor:
+        """Maps ``z`` ``(B, z_dim)`` and ``c`` to ``(B, dim)``; rows of weights combine the layers."""
+        own = lookup(self.table, c).unflatten(1, (-1, self.out_dim))
+        return F.relu(own[:, -1] + torch.einsum("bi,bij->bj", z, own[:, :-1]))
+
+
 class Unconditional(Conditioning):
     """Ignores the cluster, :math:`h = z`: a plain GAN, or a mixture that lives in ``p(z given c)`` alone.
 

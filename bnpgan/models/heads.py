@@ -1,8 +1,10 @@
 """The last layer of a discriminator, and the discriminator made of a trunk and a head."""
 
+import math
 from abc import ABC
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .conditioning import lookup
@@ -12,6 +14,39 @@ class Trunk(nn.Module, ABC):
     """A map from data ``(B, ...)`` to features ``(B, out_dim)``, on which a head or an encoder is put."""
 
     out_dim: int
+
+
+class MinibatchTrunk(Trunk):
+    r"""Any trunk, and how near each image of the batch is to the others: minibatch discrimination.
+
+    .. math:: h'_i = [h_i, o_i], \qquad o_{ib} = \sum_{j \ne i} \exp(-\| M_{ib} - M_{jb} \|_1), \qquad M_i = T h_i
+
+    Args:
+        trunk: maps images to features h ``(B, D)``.
+        kernels: number of :math:`o_{ib}` for an image.
+        dim: size of each :math:`M_{ib}`.
+
+    Example:
+        >>> from bnpgan.models import MLPTrunk
+        >>> MinibatchTrunk(MLPTrunk((2,), (16,)), kernels=5)(torch.zeros(4, 2))[:, 16:].unique().tolist()
+        [3.0]
+
+    References:
+        "Improved Techniques for Training GANs", 2016, section 3.2.
+    """
+
+    def __init__(self, trunk: Trunk, kernels: int = 50, dim: int = 5) -> None:
+        super().__init__()
+        self.trunk, self.out_dim = trunk, trunk.out_dim + kernels
+        self.linear = nn.Linear(trunk.out_dim, kernels * dim, bias=False)
+        self.kernels = kernels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images ``(B, ...)`` to ``(B, D + kernels)``."""
+        h = self.trunk(x)
+        m = self.linear(h).unflatten(1, (self.kernels, -1))
+        apart = (m[:, None] - m[None]).abs().sum(3)  # (B, B, kernels)
+        return torch.cat([h, torch.exp(-apart).sum(1) - 1], 1)  # without itself
 
 
 class ScalarHead(nn.Module):
@@ -134,6 +169,59 @@ def _slots(h: Tensor, c: Tensor) -> Tensor:
             f"give one int64 slot for each of the {h.shape[0]} images, or None before there is a partition"
         )
     return c
+
+
+class SimplexHead(nn.Module):
+    r"""Log-densities of an embedding under Gaussians in the corners of a simplex, :math:`\log N(e; \mu_k, \sigma^2 I)`.
+
+    The embedding is linear, :math:`e = W h + b`, of one dimension less than there are corners; the corners have unit
+    length, are equally far from each other and do not learn.
+
+    Args:
+        in_dim: number of features.
+        capacity: number of corners, at least 2.
+        variance: :math:`\sigma^2`.
+
+    Raises:
+        ValueError: if there are fewer corners, or the variance is not positive.
+
+    Example:
+        >>> head = SimplexHead(in_dim=16, capacity=4)
+        >>> head(torch.randn(3, 16), None).shape, torch.pdist(head.corners).std().item() < 1e-6
+        (torch.Size([3, 4]), True)
+
+    References:
+        "Mixture Density Generative Adversarial Networks", 2019, section 3.
+    """
+
+    def __init__(self, in_dim: int, capacity: int, variance: float = 0.25) -> None:
+        super().__init__()
+        if capacity < 2 or not variance > 0:
+            raise ValueError(f"capacity must be at least 2, variance positive, got {capacity}, {variance}: e.g. 9, .25")
+        self.linear = nn.Linear(in_dim, capacity - 1)
+        self.variance = variance
+        self.corners: Tensor
+        self.register_buffer("corners", simplex(capacity))
+
+    def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
+        """Maps features ``(B, in_dim)`` to log-densities ``(B, capacity)``; ``c`` is not read."""
+        e = self.linear(h)
+        # |e - mu|^2 with unit mu.
+        squares = e.square().sum(1, keepdim=True) - 2 * e @ self.corners.T + 1
+        return -0.5 * (squares / self.variance + e.shape[1] * math.log(2 * math.pi * self.variance))
+
+
+def simplex(corners: int) -> Tensor:
+    """So many points ``(corners, corners - 1)`` of unit length, each as far from every other.
+
+    Example:
+        >>> simplex(2).abs().tolist()
+        [[1.0], [1.0]]
+    """
+    centred = torch.eye(corners, dtype=torch.float64) - 1 / corners
+    # An orthonormal basis of the plane that they lie in: all of Q but its last column, for they sum to 0.
+    basis = torch.linalg.qr(centred[:, :-1]).Q
+    return F.normalize(centred @ basis, dim=1).float()
 
 
 class Discriminator(nn.Module):

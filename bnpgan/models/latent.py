@@ -56,6 +56,64 @@ class Gaussian(Latent):
         return noise
 
 
+class Uniform(Latent):
+    r"""Draws :math:`z \sim U[-1, 1]^d` whatever the cluster.
+
+    Args:
+        dim: d, the size of ``z``.
+
+    Example:
+        >>> z = Uniform(dim=8)(torch.tensor([0, 0, 3]))
+        >>> z.shape, float(z.abs().max()) <= 1
+        (torch.Size([3, 8]), True)
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def place(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Maps noise ``(B, dim)`` to ``z``; ``c`` is not read."""
+        return uniform(noise)
+
+
+class Weighted(Latent):
+    r"""Any latent, with learned weights of its slots, :math:`r = \mathrm{softmax}(\rho)`, even at first.
+
+    Slots are drawn by these weights where there is no partition. The draw has no gradient: something else must say what
+    the weights are to be, such as ``PriorRecogniser``.
+
+    Args:
+        latent: p(z given c).
+        capacity: number of slots.
+
+    Example:
+        >>> latent = Weighted(Uniform(dim=8), capacity=2)
+        >>> latent.slots(5, 2, "cpu").shape, latent.log_weights().exp().tolist()
+        (torch.Size([5]), [0.5, 0.5])
+
+    References:
+        "Disconnected Manifold Learning for Generative Adversarial Networks", 2018, section 4.
+    """
+
+    def __init__(self, latent: Latent, capacity: int) -> None:
+        super().__init__()
+        self.latent, self.dim = latent, latent.dim
+        self.logits = nn.Parameter(torch.zeros(capacity))
+
+    def place(self, noise: Tensor, c: Tensor) -> Tensor:
+        """Maps noise ``(B, dim)`` to the ``z`` of the latent."""
+        return self.latent.place(noise, c)
+
+    def slots(self, n: int, capacity: int, device: torch.device) -> Tensor:
+        """Slots ``(n,)`` drawn by their weights."""
+        return torch.multinomial(self.logits.detach().softmax(0), n, replacement=True)
+
+    def log_weights(self) -> Tensor:
+        """The logarithms ``(capacity,)`` of the weights."""
+        return self.logits.log_softmax(0)
+
+
 class Codes(Latent):
     r"""Appends the slot itself to the noise, :math:`z = [\sigma \epsilon, u, e_c]`, with uniform codes between.
 

@@ -11,6 +11,8 @@ from bnpgan import data, metrics, recipes
 from bnpgan.components import NormalInverseWishart
 from bnpgan.partition import Projection
 from bnpgan.priors import DirichletProcess
+from bnpgan.recipes import Facade
+from bnpgan.reproduce.rivals import ON_DIGITS
 from bnpgan.reproduce.study import Method, Study
 from bnpgan.samplers import IGMM, SplitMerge
 
@@ -57,6 +59,9 @@ def methods() -> dict[str, Method]:
             lambda steps: recipes.sc_gan(**common, capacity=K, every=500, learning_rate=5e-4, penalty=1.0, z_dim=32)
         )
 
+    def rival(recipe: Facade, arguments: dict) -> Method:
+        return Method(lambda steps: recipe(**common, **arguments))
+
     return {
         **{f"kmeans-{K}": Method(cluster=kmeans(K)) for K in sizes},
         "dp-mixture": Method(cluster=dp_mixture),
@@ -76,6 +81,7 @@ def methods() -> dict[str, Method]:
                 warmup=steps - 1000,
             )
         ),
+        **{name: rival(recipe, arguments) for name, (recipe, arguments) in ON_DIGITS.items()},
     }
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bnpgan import data, metrics, recipes
 from bnpgan.mixture import MixtureGAN
+from bnpgan.reproduce.rivals import ON_THE_PLANE
 from bnpgan.reproduce.study import Method, Scores, Study
 from bnpgan.run import Run
 
@@ -99,6 +100,7 @@ def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
         "pacgan2": made(recipes.pac_gan, pack=2),
         "pacgan3": made(recipes.pac_gan, pack=3),
         "pacgan4": made(recipes.pac_gan, pack=4),
+        **{name: made(recipe, **arguments) for name, (recipe, arguments) in ON_THE_PLANE.items()},
     }
     return {name: Method(make, paper=paper.get(name, {})) for name, make in makers.items()}
 

@@ -12,6 +12,7 @@ from bnpgan.losses import (
     R2,
     GradientPenalty,
     Hinge,
+    MixtureDensity,
     NonSaturating,
     OneAgainstAll,
     Penalties,
@@ -28,6 +29,7 @@ LOSSES = {
     "Wasserstein": (Wasserstein(), (B,)),
     "Relativistic": (Relativistic(), (B,)),
     "OneAgainstAll": (OneAgainstAll(), (B, K)),
+    "MixtureDensity": (MixtureDensity(), (B, K)),
     "RealClasses": (RealClasses(), (B, K + 1)),
 }
 PENALTIES = {

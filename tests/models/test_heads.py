@@ -2,7 +2,16 @@ import pytest
 import torch
 from torch import nn
 
-from bnpgan.models import Discriminator, MaskedHead, MLPTrunk, PackedDiscriminator, ProjectionHead, ScalarHead
+from bnpgan.models import (
+    Discriminator,
+    MaskedHead,
+    MinibatchTrunk,
+    MLPTrunk,
+    PackedDiscriminator,
+    ProjectionHead,
+    ScalarHead,
+    SimplexHead,
+)
 
 IN_DIM, CAPACITY = 6, 4
 
@@ -89,3 +98,28 @@ def test_packs_are_judged_together_and_hold_what_came_together():
     assert torch.equal(seen[1][4], torch.cat([x[4], x[4]]))
     with pytest.raises(ValueError, match="multiple of 2"):
         discriminator(x[:5])
+
+
+@pytest.mark.parametrize("capacity", [2, 3, 10])
+def test_a_simplex_head_gives_log_densities_around_equally_far_corners(capacity):
+    head, h = SimplexHead(IN_DIM, capacity, variance=0.3), torch.randn(5, IN_DIM)
+    corners, e = head.corners, head.linear(h)
+    torch.testing.assert_close(corners.norm(dim=1), torch.ones(capacity))
+    apart = torch.cdist(corners, corners) + torch.eye(capacity) * (2 * capacity / (capacity - 1)) ** 0.5
+    torch.testing.assert_close(apart, torch.full_like(apart, (2 * capacity / (capacity - 1)) ** 0.5))
+    expected = torch.distributions.Normal(corners, 0.3**0.5).log_prob(e[:, None]).sum(2)
+    torch.testing.assert_close(head(h, None), expected)
+    with pytest.raises(ValueError, match="capacity must be at least 2"):
+        SimplexHead(IN_DIM, 1)
+
+
+def test_minibatch_discrimination_sees_a_collapsed_batch():
+    trunk = MinibatchTrunk(MLPTrunk((2,), (16,)), kernels=7, dim=3)
+    same, apart = torch.ones(5, 2), 10 * torch.randn(5, 2)
+    near = trunk(same)[:, -7:]
+    assert torch.equal(near, torch.full((5, 7), 4.0)) and trunk.out_dim == 23
+    others = trunk(apart)[:, -7:]
+    m = trunk.linear(trunk.trunk(apart)).view(5, 7, 3)
+    expected = sum(torch.exp(-(m[1] - m[j]).abs().sum(1)) for j in range(5) if j != 1)
+    torch.testing.assert_close(others[1], expected, atol=1e-5, rtol=1e-5)
+    assert (others < near).all()
