@@ -113,7 +113,7 @@ class Partitions(ABC):
 
     def log_predictive(self, counts: Tensor) -> Tensor:
         """Log-probability ``(C,)`` of each slot for the next point; empty slots share that of a new cluster."""
-        empty, share = counts == 0, (counts == 0).sum().log()
+        empty, share = counts == 0, (counts == 0).sum().to(torch.float64).log()
         if type(self).log_urn_of is Partitions.log_urn_of or {"log_eppf_of", "log_eppf"} & {*self.urn_lost}:
             each = self.log_eppf(counts + torch.eye(len(counts), dtype=counts.dtype, device=counts.device))
             return each - self.log_eppf(counts) - torch.where(empty, share, 0.0)
