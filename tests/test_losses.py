@@ -292,7 +292,7 @@ def test_mixture_density_by_hand_and_at_a_peak():
     fake = torch.tensor([[peak - 1.0, peak - 1.0]], requires_grad=True)  # exp(-1) of the peak
     value = MixtureDensity().discriminator(real, fake, None, None)
     assert value.item() == pytest.approx(-math.log(0.375) - peak - math.log(1 - math.exp(-1)), abs=1e-6)
-    assert MixtureDensity().generator(fake, None).item() == pytest.approx(1 - peak, abs=1e-6)
+    assert MixtureDensity().generator(real, fake, None, None).item() == pytest.approx(1 - peak, abs=1e-6)
     value.backward()
     assert bool((real.grad < 0).all()) and bool((fake.grad > 0).all())  # real likelier, fakes less likely
     at_peak = torch.full((3, 2), peak + 1e-7, requires_grad=True)

@@ -42,7 +42,7 @@ class MixtureDensity:
         below = (peak - log_density(fake)).clamp(min=1e-6)
         return -log_density(real).mean() - peak - torch.log(-torch.expm1(-below)).mean()
 
-    def generator(self, fake: Tensor, c_fake: Tensor | None) -> Tensor:
+    def generator(self, real: Tensor, fake: Tensor, c_real: Tensor | None, c_fake: Tensor | None) -> Tensor:
         """Maps log-densities ``(B, N)`` of fake images to the generator's loss, a scalar."""
         return -log_density(fake).mean()
 
