@@ -33,6 +33,7 @@ class Training(State):
     def __init__(self, gan: MixtureGAN, images: Images, seed: int, labels: Tensor | None = None) -> None:
         super().__init__(gan, images.shape[1:], images.device)
         self.images, self.seed = images, seed
+        self.gan.frames.update_(images)
         self.first_labels = labels  # where given, the first partition starts from them
         self.average = get_ema_multi_avg_fn(self.gan.schedule.average)
         self.pairs = list(self.averaged.parameters()), list(self.maker.parameters())
@@ -86,7 +87,7 @@ class Training(State):
         self.seconds["all"] += time.perf_counter() - start
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
-        """Real images, a fake of the same slot for each, the slots that both are judged under, ``z`` and ``c``."""
+        """Real images and a fake of the same slot for each, in its frame; the slots that D is told; ``z`` and ``c``."""
         gan, s = self.gan, self.gan.schedule
         i = torch.randint(len(self.images), (s.batch,), device=self.images.device)
         real, own = self.images[i], parallel.share()
@@ -95,10 +96,10 @@ class Training(State):
         else:
             self.follow(real, i)
             c = judged = self.partition.labels[i]
-        z, c = gan.latent(c)[own], c[own]
+        z, c, real = gan.latent(c)[own], c[own], gan.frames.into(real, judged)[own]
         with self.cast:
             fake = gan.generator(z, c)
-        return real[own], fake.to(real.dtype), None if judged is None else c, z, c
+        return real, fake.to(real.dtype), None if judged is None else c, z, c
 
     def recluster(self) -> None:
         """Make a new partition of all images, in the slots of the old one; ``train`` says when it is refused."""
@@ -117,6 +118,7 @@ class Training(State):
         if not self.kept:
             parallel.agree_([new.labels, new.log_weights, *vars(new.components).values()])
             self.partition = new
+            self.gan.frames.update_(self.images, new.labels)
         self.seconds["clustering"] += time.perf_counter() - start
 
     def agree(self) -> None:

@@ -15,7 +15,7 @@ from bnpgan.auxiliary import Auxiliary, NoAuxiliary
 from bnpgan.features import Features
 from bnpgan.limits import check_memory
 from bnpgan.losses import GANLoss, NonSaturating, Penalty
-from bnpgan.models import ADA, BACKBONES, Backbone
+from bnpgan.models import ADA, BACKBONES, Backbone, Frames, NoFrames
 from bnpgan.plain import to_plain
 from bnpgan.samplers.base import Clusterer
 
@@ -120,6 +120,8 @@ class Recipe(ABC):
         schedule: when images are clustered, and how fast networks learn.
         features: a class of features that takes no arguments, in place of the paper's; ``None``: the paper's.
         ada: how images are changed before the discriminator judges them in training; ``None``: not at all.
+        frames: what the networks see of a cluster: ``NoFrames``, the data as they are, or ``ClusterFrames``, each
+            point from the middle and in the units of its cluster, for points.
 
     Raises:
         ValueError: if ``shape`` is no shape, the backbone is unknown or cannot take it, or a number is out of range.
@@ -134,6 +136,7 @@ class Recipe(ABC):
     schedule: Schedule = None  # type: ignore[assignment]
     features: type[Features] | None = None
     ada: ADA | None = None
+    frames: type[Frames] = NoFrames
 
     def __post_init__(self) -> None:
         shape = tuple(self.shape)
@@ -176,7 +179,8 @@ class Recipe(ABC):
         """The GAN of these networks, marked as made by this recipe."""
         discriminator = discriminator if self.ada is None else self.ada.around(discriminator)
         parts = generator, discriminator, latent, self.clusterer, features, self.loss, self.schedule
-        return MixtureGAN(*parts, auxiliary=NoAuxiliary() if auxiliary is None else auxiliary).noted(self)
+        frames, terms = self.frames(self.shape, self.capacity), NoAuxiliary() if auxiliary is None else auxiliary
+        return MixtureGAN(*parts, frames=frames, auxiliary=terms).noted(self)
 
     @property
     def points(self) -> bool:
@@ -196,7 +200,7 @@ class Recipe(ABC):
     @property
     def makes(self) -> str:
         """All that the networks depend on, as text: equal for recipes that make the same networks."""
-        others = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in SWAPPED}
+        others = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in SWAPPED}
         return repr((type(self), others))
 
     def set_(self, **values: Any) -> None:
@@ -246,7 +250,7 @@ def _backbone(backbone: Backbone | str | None, shape: tuple[int, ...]) -> Backbo
 
 
 LARGE = 4096  # usual sizes are smaller; of others it is first found out what they take, which itself takes a second
-NETWORKS = ("generator", "discriminator", "latent", "features", "auxiliary")
+NETWORKS = ("generator", "discriminator", "latent", "features", "frames", "auxiliary")
 SWAPPED = ("clusterer", "loss", "schedule", "features")  # parts whose replacement in a built GAN its recipe notes
 
 
@@ -262,6 +266,8 @@ class MixtureGAN:
         features: what the clusterer sees of an image.
         loss: the adversarial loss.
         schedule: when images are clustered, and how fast networks learn.
+        frames: what the networks see of a cluster: the generator's images are ``frames.out(generator(z, c), c)``, and
+            the discriminator is shown ``frames.into(x, c)``.
         recipe: what would make this GAN again. If a clusterer, a loss, a schedule, or features that need no arguments
             are replaced, so they are in the recipe. ``None`` where the parts were put together by hand.
         auxiliary: terms that are added to the losses, and what learns for them.
@@ -280,6 +286,7 @@ class MixtureGAN:
     features: Features
     loss: GANLoss
     schedule: Schedule
+    frames: Frames = field(default_factory=NoFrames)
     recipe: Recipe | None = None
     auxiliary: Auxiliary = field(default_factory=NoAuxiliary)
 

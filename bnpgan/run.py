@@ -147,7 +147,7 @@ class Run:
         generator, latent = self.averaged["generator"], self.averaged["latent"]
         pairs = zip(c.split(1024), noise.split(1024), strict=True)
         with torch.no_grad(), evaluating(generator):
-            return torch.cat([generator(latent(part, e), part) for part, e in pairs])
+            return torch.cat([self.gan.frames.out(generator(latent(part, e), part), part) for part, e in pairs])
 
     def predict(self, x: Any) -> Tensor:
         """Slots ``(N,)`` of images ``(N, ...)``, through the features and the partition.

@@ -53,7 +53,7 @@ class State:
         s = gan.schedule
         # Convolutions with channels last take a fifth less time on a CPU; on GPUs it was not measured.
         layout = torch.channels_last if device.type == "cpu" else torch.preserve_format
-        for part in (gan.generator, gan.discriminator, gan.latent, gan.features, gan.auxiliary):
+        for part in (gan.generator, gan.discriminator, gan.latent, gan.features, gan.frames, gan.auxiliary):
             part.to(device).to(memory_format=layout).train()  # type: ignore[call-overload]
         self.maker = nn.ModuleDict({"generator": gan.generator, "latent": gan.latent})
         self.averaged = copy.deepcopy(self.maker).requires_grad_(False)
@@ -124,7 +124,8 @@ class State:
         """The modules that are saved, by name."""
         gan = self.gan
         networks = {"generator": gan.generator, "discriminator": gan.discriminator, "latent": gan.latent}
-        return {**networks, "features": gan.features, "auxiliary": gan.auxiliary, "averaged": self.averaged}
+        parts = {"features": gan.features, "frames": gan.frames, "auxiliary": gan.auxiliary}
+        return {**networks, **parts, "averaged": self.averaged}
 
 
 @contextmanager

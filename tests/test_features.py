@@ -9,7 +9,7 @@ from torch import nn
 
 from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, Identity, evaluating
 from bnpgan.features.encoder import shifted
-from bnpgan.models import Gaussian
+from bnpgan.models import Gaussian, NoFrames
 from bnpgan.partition import Partition
 
 K = 4
@@ -22,7 +22,7 @@ class Corners(nn.Module):
         return torch.stack([c % 2, c // 2], 1) * 4.0 + 0.1 * z
 
 
-GAN = SimpleNamespace(generator=Corners(), discriminator=None, latent=Gaussian(2))
+GAN = SimpleNamespace(generator=Corners(), discriminator=None, latent=Gaussian(2), frames=NoFrames())
 
 
 def encoder(**options):
@@ -65,7 +65,7 @@ def test_slots_are_drawn_by_frequency_once_there_is_a_partition():
             return super().forward(z, c)
 
     x, _ = corners()
-    gan = SimpleNamespace(generator=Watching(), discriminator=None, latent=Gaussian(2))
+    gan = SimpleNamespace(generator=Watching(), discriminator=None, latent=Gaussian(2), frames=NoFrames())
     encoder(steps=5).refresh(gan, x, Partition.from_labels(x, torch.full((200,), 2), K))
     assert torch.cat(seen).unique().tolist() == [2]
 

@@ -16,6 +16,7 @@ from bnpgan import loop, recipes
 from bnpgan.features import Identity
 from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.losses import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
+from bnpgan.models import ClusterFrames
 from bnpgan.partition import Partition
 from bnpgan.samplers import Clusterer, FixedLabels, KMeans, RandomLabels
 from bnpgan.training import load, train
@@ -544,3 +545,36 @@ def test_in_bf16_networks_compute_in_half_precision_and_the_rest_does_not(tmp_pa
     assert losses != full and losses[0] == pytest.approx(full[0], abs=0.05)
     with pytest.raises(ValueError, match="another recipe"):
         train(gan, x, steps=20, out=tmp_path / "whole", progress=False, device="cpu", resume=True)
+
+
+def framed(x, **changes):
+    made = recipes.SCGAN(shape=(x.shape[1],), capacity=small.CAPACITY, backbone="mlp", frames=ClusterFrames)
+    return replace(made, schedule=replace(made.schedule, batch=16, every=4, log=3, save=5, **changes))
+
+
+def test_in_frames_units_do_not_matter_and_samples_lie_where_their_clusters_do():
+    x, _ = small.points()
+    runs = [train(framed(x), unit * x, steps=9, seed=3, progress=False) for unit in (1.0, 1024.0)]
+    assert torch.equal(runs[0].partition.labels, runs[1].partition.labels)
+    for run, unit in zip(runs, (1.0, 1024.0), strict=True):
+        for k in run.partition.active.nonzero().flatten().tolist():
+            mine = unit * x[run.partition.labels == k]
+            apart = (run.sample(50, cluster=k).mean(0) - mine.mean(0)).abs()
+            assert bool((apart <= 3 * mine.std(0, correction=0) + 1e-3 * unit).all())
+        a, b = run.partition.counts.topk(2).indices.tolist()
+        assert run.interpolate(a, b, 5).shape == (5, 2)
+
+
+def test_clusters_in_frames_are_found_in_the_frame_of_all_data():
+    x, _ = small.points()
+    run = train(framed(x), 50 * x + 7, steps=5, seed=3, progress=False)
+    whitened = run.gan.frames.into(50 * x + 7, None)
+    assert (whitened.T.cov() - torch.eye(2)).abs().max() < 0.05
+    assert torch.equal(run.gan.features(run.gan, 50 * x + 7), run.gan.discriminator.features(whitened))
+
+
+def test_a_gan_that_knows_no_partition_has_one_frame_for_all():
+    x, _ = small.points()
+    run = train(small.gan("gm_gan", x, arguments={"frames": True}), 50 * x + 7, steps=3, seed=3, progress=False)
+    assert torch.equal(run.gan.frames.mean, run.gan.frames.mean[-1:].expand(small.CAPACITY + 1, -1))
+    assert run.gan.frames.mean[-1].tolist() == pytest.approx((50 * x + 7).mean(0).tolist(), rel=1e-4)

@@ -17,7 +17,7 @@ from bnpgan.components import NormalInverseWishart
 from bnpgan.features import Identity
 from bnpgan.losses import GradientPenalty, Hinge, NonSaturating
 from bnpgan.mixture import MixtureGAN
-from bnpgan.models import Concat, MLPGenerator
+from bnpgan.models import ClusterFrames, Concat, MLPGenerator
 from bnpgan.partition import Partition
 from bnpgan.priors import PitmanYor
 from bnpgan.samplers import Clusterer, KMeans, StickBreaking
@@ -46,9 +46,9 @@ def built() -> MixtureGAN:
     return recipe().build()
 
 
-def narrow() -> MixtureGAN:
+def narrow(**options) -> MixtureGAN:
     torch.manual_seed(0)
-    return recipes.mic_gan(dim=2, backbone="mlp", width=16, batch=16, **small.SHORT["mic_gan"])
+    return recipes.mic_gan(dim=2, backbone="mlp", width=16, batch=16, **small.SHORT["mic_gan"], **options)
 
 
 STICKS = StickBreaking(PitmanYor(1.0, 0.3), NormalInverseWishart(scale=torch.eye(2)), small.CAPACITY, sweeps=2)
@@ -59,6 +59,8 @@ WAYS = {
     "another penalty": lambda: built().scheduled(penalty=GradientPenalty(2.0, every=2)),
     "a clusterer of one's own": lambda: replace(built(), clusterer=EveryThird(small.CAPACITY, turn=2)),
     "a width": narrow,
+    "frames, a field of the recipe": lambda: replace(recipe(), frames=ClusterFrames),
+    "frames, an option": lambda: narrow(frames=True),
 }
 
 # For each way, in turn: a process of its own that is killed before the ninth step; one that goes on; one that loads.
@@ -123,8 +125,9 @@ def test_variants_are_trained_killed_resumed_and_loaded_in_a_fresh_process_witho
         whole = train(WAYS[way](), x, steps=11, out=tmp_path / "whole", seed=3, progress=False, overwrite=True)
         again = load(tmp_path / "cut" / name)
         assert again.gan.recipe == whole.gan.recipe and again.gan.schedule == whole.gan.schedule, way
-        for a, b in zip(whole.averaged.state_dict().values(), again.averaged.state_dict().values(), strict=True):
-            assert torch.equal(a, b), way
+        for name_, made in (("averaged", lambda run: run.averaged), ("frames", lambda run: run.gan.frames)):
+            for a, b in zip(made(whole).state_dict().values(), made(again).state_dict().values(), strict=True):
+                assert torch.equal(a, b), (way, name_)
         told.append(f"{name} {whole.partition.labels.tolist()} [3, 2] ()")
     assert python(LOADING, str(tmp_path / "cut")).splitlines() == sorted(told)
 

@@ -23,6 +23,16 @@ __all__ = [
 ]
 
 
+class Frames(Protocol):
+    """What features may ask of frames, see :class:`~bnpgan.models.Frames`."""
+
+    def out(self, y: Tensor, c: Tensor) -> Tensor:
+        """What the generator makes for slots, as images."""
+
+    def into(self, x: Tensor, c: Tensor | None) -> Tensor:
+        """Images as networks see them; ``c`` is ``None`` for features, which know no slot."""
+
+
 class Networks(Protocol):
     """What features may read of a GAN."""
 
@@ -41,6 +51,10 @@ class Networks(Protocol):
     @property
     def auxiliary(self) -> nn.Module:
         """Terms beside the adversarial loss; a recogniser also maps images to codes."""
+
+    @property
+    def frames(self) -> Frames:
+        """What the networks see of a cluster."""
 
 
 class Features(nn.Module, ABC):
@@ -85,7 +99,7 @@ class Identity(Features):
 
 
 class FromDiscriminator(Features):
-    """The last hidden layer of the discriminator, in evaluation mode.
+    """The last hidden layer of the discriminator, in evaluation mode; it sees images in the frame of all data.
 
     References:
         "Diverse Image Generation via Self-Conditioned GANs", 2020, section 3.
@@ -94,7 +108,7 @@ class FromDiscriminator(Features):
     def forward(self, gan: Networks, images: Tensor) -> Tensor:
         """``D.features(x)``, ``(B, D)``."""
         with evaluating(gan.discriminator):
-            return gan.discriminator.features(images)  # type: ignore[operator]  # every discriminator has features
+            return gan.discriminator.features(gan.frames.into(images, None))  # type: ignore[operator]  # every discriminator has features
 
 
 class FromOutputs(Features):
@@ -107,7 +121,7 @@ class FromOutputs(Features):
     def forward(self, gan: Networks, images: Tensor) -> Tensor:
         """``D(x)``, ``(B, N)``."""
         with evaluating(gan.discriminator):
-            return gan.discriminator(images, None)
+            return gan.discriminator(gan.frames.into(images, None), None)
 
     def suggest(self, y: Tensor) -> Tensor:
         """The slot ``(N,)`` of the largest output."""

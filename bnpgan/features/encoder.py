@@ -70,7 +70,7 @@ class FromEncoder(Features):
     def forward(self, gan: Networks, images: Tensor) -> Tensor:
         """The codes of Q, ``(B, D)``."""
         with evaluating(self.encoder):
-            return self.encoder(images)
+            return self.encoder(gan.frames.into(images, None))
 
     def suggest(self, y: Tensor) -> Tensor:
         """The slot ``(N,)`` whose one-hot vector is nearest, so that clusters take the slots the generator has used."""
@@ -85,12 +85,12 @@ class FromEncoder(Features):
             else:
                 c = partition.sample(self.batch)
             with torch.no_grad(), evaluating(gan.generator):
-                fake = gan.generator(gan.latent(c), c)
+                fake = gan.frames.into(gan.frames.out(gan.generator(gan.latent(c), c), c), None)
             target = F.one_hot(c, self.capacity).to(fake.dtype)
             loss = self.loss(self.head(self.encoder(shifted(fake, self.shift))), target)
             if self.real_weight and partition is not None:
                 i = torch.randint(len(images), (self.batch,), device=images.device)
-                log_prob = partition.log_prob(self.encoder(shifted(images[i], self.shift)))
+                log_prob = partition.log_prob(self.encoder(shifted(gan.frames.into(images[i], None), self.shift)))
                 loss = loss - self.real_weight * log_prob.mean().to(loss.dtype)
             self.optimizer.zero_grad()
             loss.backward()

@@ -21,7 +21,7 @@ class FromRecogniser(Features):
     def forward(self, gan: Networks, images: Tensor) -> Tensor:
         """The codes, ``(B, D)``."""
         with evaluating(gan.auxiliary):
-            return gan.auxiliary(gan, images)
+            return gan.auxiliary(gan, gan.frames.into(images, None))
 
     def suggest(self, y: Tensor) -> Tensor:
         """The likeliest slot ``(N,)`` by the codes ``(N, D)``."""

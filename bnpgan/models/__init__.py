@@ -16,6 +16,7 @@ from .conditioning import (
     lookup,
 )
 from .dcgan import DCGAN, DCGANGenerator, DCGANTrunk
+from .frames import ClusterFrames, Frames, NoFrames
 from .heads import (
     ClassHead,
     Discriminator,
@@ -54,6 +55,7 @@ __all__ = [
     "Block",
     "Bodies",
     "ClassHead",
+    "ClusterFrames",
     "Codes",
     "Concat",
     "Conditioning",
@@ -61,6 +63,7 @@ __all__ = [
     "DCGANTrunk",
     "Discriminator",
     "EveryLayer",
+    "Frames",
     "Gaussian",
     "GaussianMixture",
     "Latent",
@@ -72,6 +75,7 @@ __all__ = [
     "MaxoutMLP",
     "MinibatchTrunk",
     "Modulation",
+    "NoFrames",
     "OwnLayer",
     "PackedDiscriminator",
     "ProjectionHead",

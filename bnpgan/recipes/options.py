@@ -14,7 +14,7 @@ import docstring_parser
 
 from bnpgan.losses import R1, R2, Penalties, Relativistic
 from bnpgan.mixture import MixtureGAN, Recipe, built
-from bnpgan.models import ADA, BACKBONES
+from bnpgan.models import ADA, BACKBONES, ClusterFrames
 
 __all__ = ["At", "Change", "Facade", "Option", "Options", "made", "options_of"]
 
@@ -125,6 +125,12 @@ LAST: Options = {
         "schedule.decay", told="the step at which learning rates, falling on a line, reach 0; by default they stay"
     ),
     "save": At("schedule.save"),
+    "frames": Change(
+        lambda recipe, wanted: replace(recipe, frames=ClusterFrames) if wanted else recipe,
+        bool,
+        False,
+        "whether the networks see each point from the middle, and in the units, of its cluster; not for images",
+    ),
     "width": Change(
         lambda recipe, width: put(recipe, "backbone.width", width),
         int,

@@ -10,7 +10,7 @@ from torch import nn
 
 from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, Identity
 from bnpgan.features.encoder import shifted
-from bnpgan.models import DCGANTrunk, Gaussian
+from bnpgan.models import DCGANTrunk, Gaussian, NoFrames
 from bnpgan.partition import Partition
 
 K = 4
@@ -23,7 +23,7 @@ class Corners(nn.Module):
         return torch.stack([c % 2, c // 2], 1) * 4.0 + 0.1 * z
 
 
-GAN = SimpleNamespace(generator=Corners(), discriminator=None, latent=Gaussian(2))
+GAN = SimpleNamespace(generator=Corners(), discriminator=None, latent=Gaussian(2), frames=NoFrames())
 
 
 def encoder(**options):
@@ -51,7 +51,7 @@ FEATURES = {
 @pytest.mark.parametrize("name", FEATURES)
 def test_features_are_those_of_the_cpu(gpu, name):
     x, features = images().double(), FEATURES[name]().double()
-    gan = SimpleNamespace(discriminator=small.gan("sc_gan", images()).discriminator.double())
+    gan = SimpleNamespace(discriminator=small.gan("sc_gan", images()).discriminator.double(), frames=NoFrames())
     with torch.no_grad():
         here = features(gan, x)
         gan.discriminator.to(gpu.device)
