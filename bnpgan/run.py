@@ -62,7 +62,7 @@ class Run:
     def sample(self, n: int, cluster: int | str | None = None, scale: float = 1.0) -> Tensor:
         r"""Generate ``n`` images ``(n, ...)`` of one cluster, or of clusters drawn as in training.
 
-        Those are drawn by frequency, :math:`p(c) = n_c / N`, and uniformly where training knew no partition.
+        Those are drawn by frequency, :math:`p(c) = n_c / N`, and as the latent does where training knew none.
 
         Args:
             n: how many.

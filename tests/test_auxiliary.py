@@ -1,6 +1,8 @@
 """Auxiliary terms: what they teach, whom they reach, and that networks go on from where they stopped."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import small
@@ -193,3 +195,13 @@ def test_deligan_s_deviations_are_held_off_zero():
 def test_bad_arguments_of_recognisers_are_named(make, named):
     with pytest.raises(ValueError, match=named):
         make()
+
+
+def test_the_page_s_term_is_put_on_the_gan():
+    page = (Path(__file__).parent.parent / "docs" / "rivals.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    names: dict = {}
+    exec(compile(code, "docs/rivals.md", "exec"), names)
+    assert isinstance(names["gan"].auxiliary, SlotRecogniser) and names["gan"].by_hand == ("auxiliary",)
+    for recipe in ("InfoGAN", "ClusterGAN", "DeliGAN", "DMGAN", "MGAN", "MDGAN"):
+        assert f"`{recipe}`, `" in page and issubclass(getattr(recipes, recipe), recipes.Recipe)
