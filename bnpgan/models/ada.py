@@ -166,9 +166,10 @@ def _placed(x: Tensor, places: Tensor) -> Tensor:
     """
     B, C, H, W = x.shape
     steps = [torch.arange(size, dtype=x.dtype, device=x.device) - (size - 1) / 2 for size in (H, W)]
-    down, right = torch.meshgrid(*steps, indexing="ij")
-    grid = torch.stack([right, down, torch.ones_like(right)]).flatten(1)  # (3, H W)
-    column, row = (places @ grid + right.new_tensor([[(W - 1) / 2], [(H - 1) / 2]])).unbind(1)
+    down, right = (of_all.flatten() for of_all in torch.meshgrid(*steps, indexing="ij"))
+    across, along, shift = places[..., None].unbind(2)  # (B, 2, 1) each; no matrix product, which autocast would round
+    column, row = (across * right + along * down + shift).unbind(1)
+    column, row = column + (W - 1) / 2, row + (H - 1) / 2
     left, top = column.floor(), row.floor()
     pixels, read = x.flatten(2), torch.zeros_like(x).flatten(2)
     for dr, of_row in ((0, 1 - (row - top)), (1, row - top)):

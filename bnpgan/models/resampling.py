@@ -16,11 +16,13 @@ def doubled(h: Tensor) -> Tensor:
 
 
 def halved(h: Tensor) -> Tensor:
-    """Maps ``(B, C, H, W)`` to ``(B, C, H / 2, W / 2)``: the same filter, then every other value.
+    """Maps ``(B, C, H, W)`` to ``(B, C, H / 2, W / 2)``: the same filter between zeros, then every other value.
 
     Example:
         >>> import torch
-        >>> halved(torch.tensor([0.0, 0, 0, 8, 8, 0, 0, 0]).expand(1, 1, 2, 8))[0, 0, 0].tolist()
+        >>> halved(torch.tensor([0.0, 0, 0, 8, 8, 0, 0, 0]).expand(1, 1, 8, 8))[0, 0, 1].tolist()
         [0.0, 4.0, 4.0, 0.0]
     """
-    return F.interpolate(h, scale_factor=0.5, mode="bilinear", antialias=True)
+    # [1, 3, 3, 1] / 8 is the mean of the means over four and over two: pools are fast, and take half precision.
+    h = (F.avg_pool2d(h, (4, 1), (2, 1), (1, 0)) + F.avg_pool2d(h, (2, 1), (2, 1))) / 2
+    return (F.avg_pool2d(h, (1, 4), (1, 2), (0, 1)) + F.avg_pool2d(h, (1, 2), (1, 2))) / 2

@@ -255,7 +255,7 @@ class MinibatchDeviation(nn.Module):
         """Maps activations ``(B, C, H, W)`` to ``(B, C + 1, H, W)``."""
         deviation = self.typical
         if self.training:
-            deviation = (h.var(0, unbiased=False) + EPSILON).sqrt().mean()
+            deviation = (h.var(0, unbiased=False) + EPSILON).sqrt().mean().to(self.typical.dtype)
             self.typical.lerp_(deviation.detach(), 0.1)
         return torch.cat([h, deviation.expand_as(h[:, :1])], 1)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bnpgan import recipes
-from bnpgan.models import BACKBONES, DCGAN, Add, Backbone, Discriminator, EveryLayer, MaskedHead, Modulation
+from bnpgan.models import ADA, BACKBONES, DCGAN, Add, Backbone, Discriminator, EveryLayer, MaskedHead, Modulation
 from bnpgan.run import Run
 from bnpgan.training import load, train
 
@@ -134,6 +134,18 @@ def test_the_gradient_of_the_gradient_is_there(backbone):
     for p in discriminator.trunk.parameters():
         assert p.grad is None or p.grad.isfinite().all()
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in discriminator.trunk.parameters())
+
+
+@backbones
+def test_networks_train_in_half_precision(backbone):
+    generator, discriminator, _ = networks(backbone, (1, 8, 8))
+    judge, c = ADA().around(discriminator), torch.arange(6) % K
+    judge.p.fill_(0.5)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = judge(generator(torch.randn(6, Z), c).float(), c)
+    assert output.dtype == torch.float32
+    output.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in parameters(generator, judge).values())
 
 
 @backbones
