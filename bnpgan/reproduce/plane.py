@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bnpgan import data, metrics, recipes
 from bnpgan.mixture import MixtureGAN
+from bnpgan.reproduce import framed
 from bnpgan.reproduce.rivals import ON_THE_PLANE
 from bnpgan.reproduce.study import Method, Scores, Study
 from bnpgan.run import Run
@@ -92,6 +93,8 @@ def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
 
     makers = {
         "sc-gan": made(recipes.sc_gan, every=5000),
+        "sc-gan-framed": framed.sc_gan,
+        "mic-gan-framed": framed.mic_gan,
         "sc-gan-online": made(recipes.sc_gan, online=True),
         "mic-gan": mic_gan,
         "gm-gan": made(recipes.gm_gan, capacity=50, z_dim=2, spread=30.0),

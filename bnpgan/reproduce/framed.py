@@ -1,0 +1,66 @@
+"""Mixture GANs whose networks see each cluster in its own frame, for points of any dimension."""
+
+from dataclasses import replace
+
+from bnpgan.components import NormalInverseWishart
+from bnpgan.mixture import MixtureGAN, Schedule
+from bnpgan.models import MLP, ClusterFrames
+from bnpgan.priors import DirichletProcess
+from bnpgan.recipes import GAN, MICGAN, SCGAN, ClassConditionalGAN, Encoder, Recipe
+from bnpgan.samplers import IGMM
+
+__all__ = ["class_conditional_gan", "gan", "mic_gan", "recipe", "sc_gan"]
+
+
+def recipe(kind: type[Recipe], steps: int, dim: int = 2, **parts: object) -> Recipe:
+    """A recipe for points in frames, trained for so many steps."""
+    # Networks without batch normalisation, for averaged weights, and a generator four times as slow as the
+    # discriminator, so that the two do not circle about what they should learn: see docs/frames.md.
+    schedule = Schedule(
+        batch=200,
+        every=max(1, steps // 2),
+        generator_rate=5e-4,
+        discriminator_rate=2e-3,
+        decay=steps,
+        betas=(0.0, 0.99),
+    )
+    usual: dict = {"backbone": MLP(128, normalised=False), "z_dim": dim, "frames": ClusterFrames, "schedule": schedule}
+    return kind(shape=(dim,), **(usual | parts))
+
+
+def sc_gan(steps: int, dim: int = 2, capacity: int = 50) -> MixtureGAN:
+    """SC-GAN in frames; the partition is renewed once."""
+    return recipe(SCGAN, steps, dim, capacity=capacity).build()
+
+
+def mic_gan(steps: int, dim: int = 2, capacity: int = 50, scale: float = 0.01) -> MixtureGAN:
+    """MIC-GAN in frames, with a warm-up of a fifth of the steps and rounds of as many.
+
+    In a longer warm-up the generator learns to draw each slot as a point, and forgets that too slowly.
+    """
+    clusterer = IGMM(
+        DirichletProcess(1.0), NormalInverseWishart(scale=scale), capacity=capacity, sweeps=15, max_points=10_000
+    )
+    made = recipe(
+        MICGAN,
+        steps,
+        dim,
+        capacity=capacity,
+        embedding_dim=8,
+        clusterer=clusterer,
+        encoder=Encoder(first_steps=1500, steps=500),
+    )
+    fifth = max(1, steps // 5)
+    return replace(made, schedule=replace(made.schedule, warmup=fifth, every=fifth)).build()
+
+
+def class_conditional_gan(steps: int, dim: int = 2, capacity: int = 25) -> MixtureGAN:
+    """A GAN in the frames of given classes."""
+    made = recipe(ClassConditionalGAN, steps, dim, capacity=capacity)
+    return replace(made, schedule=replace(made.schedule, every=None)).build()
+
+
+def gan(steps: int, dim: int = 2) -> MixtureGAN:
+    """A plain GAN of the same networks and rates, on standardised data."""
+    made = recipe(GAN, steps, dim)
+    return replace(made, schedule=replace(made.schedule, warmup=None, every=None)).build()
