@@ -3,10 +3,13 @@
 import html
 import json
 import os
+import queue
 import re
 import shutil
 import subprocess
+import threading
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -169,6 +172,7 @@ async function visit(frame) {
   page.document.getElementById("theme").click();
   found.themes = [light, paper()];
   found.errors = ask("errors");
+  found.fetched = page.performance.getEntriesByType("resource").map((entry) => entry.name);
   return found;
 }
 async function all() {
@@ -177,42 +181,61 @@ async function all() {
   answers.chains = document.querySelector("iframe").contentWindow.eval(DRAW + CALL);
   return answers;
 }
-addEventListener("load", () => all().catch((error) => String(error.stack)).then((answers) => {
-  document.body.innerHTML = '<pre id="answers"></pre>';
-  document.getElementById("answers").textContent = JSON.stringify(answers);
-}));
+addEventListener("load", () => all().catch((error) => String(error.stack)).then((answers) =>
+  fetch("answers", { method: "POST", body: JSON.stringify(answers) })));
 """
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
+
+
+class Visit(BaseHTTPRequestHandler):
+    """Serves the page in frames of several sizes, and takes what the visit found."""
+
+    def do_GET(self):
+        page = html.escape(PAGE.replace("<head>", "<head>" + LISTEN, 1))
+        frames = "".join(
+            f'<iframe id="{name}" srcdoc="{page}" width="{width}" height="{height}" style="position: fixed"></iframe>'
+            for name, (width, height) in SIZES.items()
+        )
+        constants = f"const DRAW = {json.dumps(DRAW)}, CALL = {json.dumps(CALL)};"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(f"<!DOCTYPE html><body>{frames}<script>{constants}{VISIT}</script>".encode())
+
+    def do_POST(self):
+        self.server.answers.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *told):
+        pass
 
 
 @pytest.fixture(scope="module")
 def visited(tmp_path_factory):
     if BROWSER is None:
         pytest.skip("no Chromium or Chrome: install one, or name it by BNPGAN_BROWSER")
-    folder = tmp_path_factory.mktemp("browser")
-    page = html.escape(PAGE.replace("<head>", "<head>" + LISTEN, 1))
-    frames = "".join(
-        f'<iframe id="{name}" srcdoc="{page}" width="{width}" height="{height}" style="position: absolute"></iframe>'
-        for name, (width, height) in SIZES.items()
-    )
-    constants = f"const DRAW = {json.dumps(DRAW)}, CALL = {json.dumps(CALL)};"
-    (folder / "visit.html").write_text(
-        f'<!DOCTYPE html><meta charset="utf-8"><body>{frames}<script>{constants}{VISIT}</script>', encoding="utf-8"
-    )
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    command += [
-        "--window-size=1400,1000",
-        "--virtual-time-budget=60000",
-        "--dump-dom",
-        (folder / "visit.html").as_uri(),
-    ]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    (answers,) = re.findall(r'<pre id="answers">(.*?)</pre>', dom, re.S)
-    return json.loads(html.unescape(answers))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Visit) as server:
+        server.answers = queue.Queue()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
+        command += [f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1400,1000"]
+        browser = subprocess.Popen(
+            [*command, f"http://127.0.0.1:{server.server_port}/"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            answers = server.answers.get(timeout=120)
+        finally:
+            browser.terminate()
+            browser.wait(timeout=30)
+            server.shutdown()
+    assert isinstance(answers, dict), answers
+    return answers
 
 
 def test_chains_in_a_browser_have_the_posterior_that_enumeration_gives(visited):
-    assert isinstance(visited, dict), visited
     assert p_value(visited["chains"]) > LEVEL
 
 
@@ -220,6 +243,7 @@ def test_chains_in_a_browser_have_the_posterior_that_enumeration_gives(visited):
 def test_the_page_is_used_by_pointer_and_by_keyboard(visited, size):
     found = visited[size]
     assert found["errors"] == []
+    assert found["fetched"] == []
     assert found["preset"] == 90
     xs, ys = zip(*found["stroke"], strict=True)
     assert len(xs) >= 4 and list(xs) == sorted(xs) and max(map(abs, ys)) < 0.02  # a stroke leaves points along it
