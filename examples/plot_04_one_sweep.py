@@ -26,7 +26,8 @@ centres = torch.tensor([[0.0, 0.0], [2.2, 0.4], [1.0, 2.0]])
 x = centres[torch.randint(3, (40,))] + 0.45 * torch.randn(40, 2)
 
 # %%
-# **The lines that matter.** Without labels ``seatings`` is the first sweep, when nobody sits yet; with labels ``step``.
+# **The lines that matter.** Without labels ``seatings`` is the first sweep, when nobody sits yet; with labels
+# ``step``.
 
 sampler = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(x.mean(0), scale=1.4, kappa=0.02, nu=10.0), capacity=8)
 seatings = list(sampler.seatings(x))

@@ -26,7 +26,7 @@ family, prior = NormalInverseWishart(mean=torch.zeros(1), scale=0.5, kappa=0.3, 
 
 
 def partitions(labels=(0,)):
-    return [labels] if len(labels) == len(x) else [p for k in range(max(labels) + 2) for p in partitions((*labels, k))]
+    return [labels] if len(labels) == 5 else [p for k in range(max(labels) + 2) for p in partitions((*labels, k))]
 
 
 class Unshared(DirichletProcess):  # a planted error: each empty slot gets all of the mass of a new cluster
@@ -51,8 +51,7 @@ for ax, (name, law) in zip(axes, {"exact sampler": prior, "mass not shared": Uns
     found = torch.tensor([visits[z] / 1500 for z in states])
     ax.bar(range(20), exact[order], color="#cccccc")
     ax.plot(found[order], "o")
-    ax.set_title(told := f"{name}: total variation {(found - exact).abs().sum() / 2:.3f}", fontsize=10)
-    print(told)
+    print(ax.set_title(f"{name}: total variation {(found - exact).abs().sum() / 2:.3f}").get_text())
 axes[1].set_xticks(range(20), ["".join(map(str, states[i])) for i in order], rotation=90)
 plt.show()
 

@@ -20,7 +20,7 @@ from bnpgan import metrics, plotting
 from bnpgan.components import DirichletCategorical
 from bnpgan.grids import Grid
 from bnpgan.priors import DirichletProcess
-from bnpgan.samplers import CRPGibbs
+from bnpgan.samplers import StickBreaking
 
 torch.set_num_threads(1)
 torch.manual_seed(1)
@@ -32,8 +32,8 @@ answers = torch.distributions.Categorical(habits[truth]).sample()
 # **The lines that matter.** Another family, and how decided its clusters are is learned:
 
 family = DirichletCategorical(concentration=Grid([0.1, 0.3, 1.0, 3.0]), categories=4)
-sampler = CRPGibbs(DirichletProcess(1.0), family, capacity=20)
-chain = sampler.chain(answers, n=200, burn_in=50, seeds=(0, 1), progress=False)
+sampler = StickBreaking(DirichletProcess(1.0), family, capacity=20)
+chain = sampler.chain(answers, n=100, burn_in=50, seeds=(0, 1), progress=False)
 partition = sampler.partition(answers, chain.variation_of_information())
 
 # %%

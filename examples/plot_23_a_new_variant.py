@@ -55,5 +55,7 @@ for ax, (name, gan) in zip(axes, gans.items(), strict=True):
     ax.set_title(told)
     ax.set_aspect("equal")
     print(told.replace("\n", "; ") + f"; reverse KL {scores['reverse_kl']:.4f}")
-
 plt.show()
+
+# %%
+# **To try.** ``MixtureOfFiniteMixtures()`` as the prior; ``Coarsened()`` as the family: fewer pieces.

@@ -55,5 +55,7 @@ for row, (name, own) in zip(axes, arguments.items(), strict=True):
         ax.set_axis_off()
     row[0].set_title(name, loc="left", fontsize=8, pad=2).set_in_layout(False)
     print(f"{name}: {len(active)} clusters")
-
 plt.show()
+
+# %%
+# **To try.** ``bnpgan reproduce digits`` trains each for 5,000 steps and scores it. Cross two: which parts differ?
