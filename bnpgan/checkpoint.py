@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from bnpgan import __version__, report
-from bnpgan.disk import Directory, foreign
+from bnpgan.disk import Directory, foreign, written
 from bnpgan.features import Features
 from bnpgan.files import (
     append_line,
@@ -29,6 +29,7 @@ from bnpgan.files import (
     write_lines,
 )
 from bnpgan.images import Images
+from bnpgan.page import page
 from bnpgan.partition import Partition
 from bnpgan.run import Run
 from bnpgan.state import State
@@ -37,7 +38,7 @@ __all__ = ["RunDirectory"]
 
 FILES = (
     *("config.json", "stats.jsonl", "metrics.json", "checkpoint.safetensors", "partition.safetensors"),
-    *("samples.png", "clusters.png"),
+    *("samples.png", "clusters.png", "report.html"),
 )
 IDENTITY = ("points", "shape", "checksum", "labels", "seed", "recipe")  # what a run cannot change as it goes on
 
@@ -172,6 +173,9 @@ class RunDirectory:
         for name in FILES:
             if name != keep:
                 (self.path / name).unlink(missing_ok=True)
+            (self.path / "best" / name).unlink(missing_ok=True)
+        for grid in (self.path / "grids").glob("*.png"):
+            grid.unlink()
 
     def restore(self, state: State, steps: int = 0) -> None:
         """Put a state where the checkpoint left it; where there is none yet and it is to go on, stay at the start.
@@ -200,12 +204,15 @@ class RunDirectory:
             state.history = [row for row in state.history if row["step"] % state.gan.schedule.log == 0]
         write_lines(self.path / "stats.jsonl", state.history)
 
-    def finish(self, run: Run, images: Images) -> None:
+    def finish(self, run: Run, images: Images, truth: Tensor | None = None) -> None:
         """Write the partition that the run ends with, and what people look at."""
         self.begin()
         self._save_partition(run.partition, run.gan.features)
-        write_json(self.path / "metrics.json", report.evaluate(run, None))
+        scores = report.evaluate(run, truth)
+        write_json(self.path / "metrics.json", scores)
         report.pictures(run, images, self.path)
+        with written(self.path / "report.html") as file:
+            file.write(page(run, scores, self.path, truth).encode())
 
     def partition(self, features: Features, device: torch.device | str, capacity: int) -> Partition:
         """The partition that the run ended with, of so many slots; ``features`` get the weights that it was made in."""

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from bnpgan import parallel
 from bnpgan.features import Features, embed
 from bnpgan.images import Images
-from bnpgan.metrics import effective_clusters, large_clusters
+from bnpgan.metrics import effective_clusters, large_clusters, nmi
 from bnpgan.mixture import MixtureGAN
 from bnpgan.models import Adaptive
 from bnpgan.partition import Partition, reduced
@@ -176,14 +176,23 @@ class Training(State):
             )
         self.losses = self.losses[-2:]
 
-    def measure(self) -> dict[str, Any]:
-        """A row of the history: losses of the last step, clusters, and time so far."""
+    def measure(self, truth: Tensor | None = None) -> dict[str, Any]:
+        """A row of the history: losses of the last step, clusters, their sizes and NMI with ``truth``, time so far."""
         last = self.losses[-2:]
         parallel.average_(last)
         loss_d, loss_g = map(float, last)
         clusters = 0 if self.partition is None else large_clusters(self.partition.labels)
-        row = {"step": self.step, "loss_d": loss_d, "loss_g": loss_g, "clusters": clusters, "kept": self.reported}
+        row: dict[str, Any] = {
+            "step": self.step,
+            "loss_d": loss_d,
+            "loss_g": loss_g,
+            "clusters": clusters,
+            "kept": self.reported,
+        }
         row |= {"seconds": self.seconds["all"], "clustering_seconds": self.seconds["clustering"]}
+        if self.partition is not None:
+            row["sizes"] = self.partition.counts.tolist()
+            row |= {} if truth is None else {"nmi": nmi(self.partition.labels, truth)}
         self.history.append(row)
         self.reported = False
         return row

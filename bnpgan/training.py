@@ -12,12 +12,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from bnpgan import parallel, ranks
+from bnpgan.callbacks import Callbacks
 from bnpgan.checkpoint import RunDirectory
 from bnpgan.images import CHUNK, Images, Pixels, images_of
 from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.mixture import MixtureGAN, Recipe, Schedule, built
 from bnpgan.partition import check_labels
 from bnpgan.plain import from_plain, to_plain
+from bnpgan.randomness import forked
 from bnpgan.ranges import Range, numbers
 from bnpgan.run import Run
 from bnpgan.signals import postponed
@@ -41,6 +43,8 @@ def train(
     data: str | dict[str, Any] | None = None,
     labels: Tensor | None = None,
     names: Sequence[str] | None = None,
+    truth: Tensor | None = None,
+    callbacks: Sequence[Callbacks] = (),
 ) -> Run:
     r"""Train a mixture GAN on images or points.
 
@@ -69,9 +73,9 @@ def train(
         steps: train until this many steps have been taken in all.
         minutes: or until training has taken so many in all; ``None``: however long it takes.
         out: a directory for ``config.json``, ``stats.jsonl``, ``metrics.json``, ``checkpoint.safetensors``,
-            ``partition.safetensors``, ``samples.png`` and ``clusters.png``; it is made after the first step, so that
-            what cannot start leaves nothing behind; ``None`` writes nothing. While it is trained in, no other process
-            can train in it.
+            ``partition.safetensors``, ``samples.png``, ``clusters.png`` and ``report.html``; it is made after
+            the first step, so that what cannot start leaves nothing behind; ``None`` writes nothing. While it is
+            trained in, no other process can train in it.
         device: where to train; ``None``: the GPU if there is one.
         seed: of everything that training draws.
         resume: go on from the checkpoint in ``out``; on a CPU the result is that of an uninterrupted run, bit for bit.
@@ -84,6 +88,9 @@ def train(
             ``FixedLabels(capacity=K)`` the labels themselves.
         names: of the classes 0, 1, ... of the data, noted in ``config.json``; where ``labels`` are given they are the
             names of the slots, in pictures and for ``run.sample(cluster=...)``.
+        truth: classes ``(N,)`` that the clusters are scored against, in ``stats.jsonl``, ``metrics.json`` and
+            ``report.html``; training does not read them.
+        callbacks: what is called at each row, partition and checkpoint, see ``Callbacks``.
 
     Returns:
         The run: its weights, partition and history, and methods to sample.
@@ -115,6 +122,8 @@ def train(
     if labels is not None:
         labels = check_labels(labels, gan.clusterer.capacity, len(images), images.device)
         config["labels"] = checksum(labels)
+    if truth is not None:
+        truth = _classes(truth, len(images))
     training = Training(gan, images, seed, labels)
     directory = None
     if out is not None and parallel.is_first():
@@ -127,10 +136,11 @@ def train(
                 raise ValueError(
                     f"steps: the run in {out} has taken {training.step}, more than {steps}: ask for more in all"
                 )
-            _train(training, steps, 60 * (math.inf if minutes is None else minutes), directory, progress)
+            limit = 60 * (math.inf if minutes is None else minutes)
+            _train(training, steps, limit, directory, progress, truth, callbacks)
             run = training.close(config)
             if directory is not None:
-                directory.finish(run, images)
+                directory.finish(run, images, truth)
     except OSError as error:
         raise type(error)(f"{error}; {training.last_good}") from error
     except KeyboardInterrupt as stop:
@@ -142,8 +152,21 @@ def train(
     return run
 
 
-def _train(training: Training, steps: int, seconds: float, directory: RunDirectory | None, progress: bool) -> None:
+def _train(
+    training: Training,
+    steps: int,
+    seconds: float,
+    directory: RunDirectory | None,
+    progress: bool,
+    truth: Tensor | None,
+    callbacks: Sequence[Callbacks],
+) -> None:
     s = training.gan.schedule
+
+    def tell(name: str, *told: Any) -> None:
+        for each in callbacks if parallel.is_first() else ():
+            with forked(training.device):
+                getattr(each, name)(*told)
 
     def ended() -> bool:
         if training.step == steps or seconds == math.inf:
@@ -154,6 +177,7 @@ def _train(training: Training, steps: int, seconds: float, directory: RunDirecto
         if directory is not None and training.saved != training.step:
             training.check()
             directory.save(training)
+            tell("on_checkpoint", training.step, directory.path)
 
     with (
         postponed() if directory is not None else nullcontext(lambda _: None) as stop_here,
@@ -166,7 +190,10 @@ def _train(training: Training, steps: int, seconds: float, directory: RunDirecto
         ) as bar,
     ):
         while not ended():
+            clusters = s.clusters_at(training.step)
             training.advance()
+            if clusters:
+                tell("on_partition", training.step - 1, training.partition)
             bar.update()
             logs, saves = (ended() or training.step % n == 0 for n in (s.log, s.save))
             if logs or saves:
@@ -174,10 +201,11 @@ def _train(training: Training, steps: int, seconds: float, directory: RunDirecto
             if directory is not None:
                 directory.begin()
             if logs:
-                row = training.measure()
+                row = training.measure(truth)
                 bar.set_postfix_str(f"{row['clusters']} clusters, D {row['loss_d']:.2f}, G {row['loss_g']:.2f}")
                 if directory is not None:
                     directory.log(row)
+                tell("on_log", row)
             if saves:
                 save()
             stop_here(save)
@@ -232,6 +260,13 @@ def checksum(images: Images) -> int:
     for i in range(0, len(images), CHUNK):
         found = zlib.crc32(images[i : i + CHUNK].cpu().to(torch.float32).numpy().tobytes(), found)
     return found
+
+
+def _classes(truth: Tensor, n: int) -> Tensor:
+    truth = torch.as_tensor(truth).cpu()
+    if truth.shape != (n,) or truth.is_floating_point() or int(truth.min()) < 0:
+        raise ValueError(f"truth has shape {tuple(truth.shape)}: pass a class, 0, 1, ..., for each of {n}")
+    return truth
 
 
 def _device(device: str | torch.device | None) -> torch.device:

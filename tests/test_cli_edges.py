@@ -105,7 +105,7 @@ WITHOUT_EFFECT = {
     "a seed of dp-means": (["cluster", "dp-means", "{p}", "--seed", "1"], "--seed has no effect"),
     "dp-means' own": (["cluster", "igmm", "{p}", "--penalty", "2"], "--penalty has no effect"),
     "nothing to overwrite": (["cluster", "kmeans", "{p}", "--overwrite"], "--overwrite has no effect"),
-    "a size of points": (["cluster", "kmeans", "{p}", "--size", "8"], "--size has no effect: it is for folders"),
+    "a size of points": (["cluster", "kmeans", "{p}", "--size", "8"], "--size has no effect: it is for images"),
     "columns of a set": (["cluster", "kmeans", "digits", "--columns", "1"], "--columns has no effect: it is for tab"),
     "a root of no set": (["cluster", "kmeans", "{p}", "--data-root", "."], "--data-root has no effect"),
     "baselines without classes": (

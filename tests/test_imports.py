@@ -28,6 +28,7 @@ engine: waits
 priors: engine grids
 components: engine grids memory ranks waits
 losses:
+classifiers: data features files images
 metrics:
 data: limits ranges
 models:
@@ -41,16 +42,24 @@ features: images partition
 auxiliary: features
 mixture: auxiliary features limits losses models plain samplers
 run: features images mixture partition ranges
+callbacks: partition
+page: plotting run
 report: features images metrics plotting run
+export: disk run
+reconstruction: features images models run
+fidelity: images metrics run
+watching: bnpgan callbacks files mixture partition plotting report run training
 files: components disk partition
 state: files limits mixture partition run
 loop: bnpgan features images metrics mixture models parallel partition randomness run state
-checkpoint: bnpgan disk features files images partition report run state
-training: bnpgan checkpoint images loop mixture parallel partition plain ranges ranks run signals state
+checkpoint: bnpgan disk features files images page partition report run state
+training: bnpgan callbacks checkpoint images loop mixture parallel partition plain randomness ranges ranks
+training: run signals state
 recipes: auxiliary components features losses mixture models plain priors samplers
 reproduce: bnpgan components data files losses metrics mixture models partition priors recipes run samplers training
 cli: bnpgan components data disk files grids images limits metrics parallel partition plotting priors recipes report
 cli: reproduce run samplers signals training
+cli: callbacks classifiers export fidelity reconstruction watching
 """
 ALLOWED: dict[str, set[str]] = {}
 for name, _, others in (line.partition(":") for line in TABLE.split("\n") if line):

@@ -1,4 +1,4 @@
-"""The command line: train, sample, evaluate, cluster, reproduce."""
+"""The command line: one module for commands of a kind."""
 
 import argparse
 import os
@@ -19,6 +19,10 @@ COMMANDS = {  # what each does, and the module that is imported when it is calle
     "train": ("runs", "train a mixture GAN"),
     "sample": ("runs", "draw images from a run"),
     "evaluate": ("runs", "score a run and write its metrics.json"),
+    "classifier": ("classify", "train a classifier of images, to measure in its features and count its classes"),
+    "reconstruct": ("after", "reconstruct training images, cluster by cluster"),
+    "diversity": ("after", "draw the surest images of a class, of runs and of the data"),
+    "export": ("after", "write a run's generator as a program of torch.export"),
     "cluster": ("clusters", "cluster points from a file"),
     "reproduce": ("studies", "run a paper's small experiment"),
 }

@@ -9,18 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
-from bnpgan import data, parallel, plotting, recipes, report
+from bnpgan import data, metrics, parallel, plotting, recipes, report, watching
+from bnpgan.callbacks import Callbacks
+from bnpgan.cli.classify import extractor
 from bnpgan.cli.parser import Help, Parser, refuse
-from bnpgan.cli.shared import READING, add_data, check_seed, free, read, reading
+from bnpgan.cli.shared import add_data, check_seed, free, images_of_run, kept, read, reading, root_of
 from bnpgan.disk import written
-from bnpgan.files import write_json
-from bnpgan.images import Images, images_of
+from bnpgan.fidelity import fidelity
+from bnpgan.files import read_json, write_json
+from bnpgan.images import Images
 from bnpgan.limits import check_memory
 from bnpgan.run import Run
-from bnpgan.training import checksum, load, train
+from bnpgan.training import load, train
 
 __all__ = ["add_evaluate", "add_sample", "add_train"]
+
+SCORED = 2000  # images of either kind, at most, that --best measures a checkpoint by
 
 
 def add_train(command: argparse.ArgumentParser) -> None:
@@ -39,6 +45,11 @@ def add_train(command: argparse.ArgumentParser) -> None:
         again.add_argument("--resume", action="store_true", help="go on from the checkpoint in the directory")
         again.add_argument("--overwrite", action="store_true", help="replace the run in the directory")
         kind.add_argument("--baselines", action="store_true", help="score k-means on the data beside the run")
+        kind.add_argument(
+            "--best", metavar="EXTRACTOR", help="keep the checkpoint of the lowest Frechet distance in best/"
+        )
+        kind.add_argument("--grids", action="store_true", help="draw the same noise at each checkpoint, in grids/")
+        kind.add_argument("--tensorboard", type=Path, help="a directory for TensorBoard, the extra tensorboard")
         kind.add_argument("--quiet", action="store_true", help="no progress bar")
         group = kind.add_argument_group("the recipe")
         for flag, option in recipes.options_of(recipe.recipe).items():
@@ -62,8 +73,10 @@ def add_sample(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("-n", type=int, help="how many, by default 64; on a path, or a side of a square, 8")
     command.add_argument("--seed", type=int, default=0, help="of the noise")
-    command.add_argument("--out", type=Path, help="a .png picture or a .npy array; by default a picture in the run")
-    command.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, help="a .png picture or a .npy array; by default a picture in the run")
+    where.add_argument("--out-dir", type=Path, help="a directory for each image by itself: 00000.png, 00001.png, ...")
+    command.add_argument("--overwrite", action="store_true", help="replace the files if they are there")
     command.set_defaults(run=_sample, parser=command)
 
 
@@ -72,6 +85,13 @@ def add_evaluate(command: argparse.ArgumentParser) -> None:
     command.add_argument("directory", type=Path, help="a run")
     add_data(command, required=False)
     command.add_argument("--baselines", action="store_true", help="score k-means on the data beside the run")
+    command.add_argument(
+        "--extractor",
+        help="measure generated against real images in these features: pixels, discriminator, resnet20, resnet56, a "
+        "directory of bnpgan classifier, an .npz of a CIFAR ResNet, or a .pth of Inception's weights",
+    )
+    command.add_argument("--images", type=int, help="with --extractor: how many of either kind, by default 10000")
+    command.add_argument("--neighbours", type=int, help="with --extractor: of precision to coverage, by default 5")
     command.add_argument("--tsne", action="store_true", help="draw clusters.png anew, by t-SNE")
     command.set_defaults(run=_evaluate, parser=command)
 
@@ -99,6 +119,8 @@ def _train(options: argparse.Namespace) -> None:
             data=_noted(options, found.note),
             labels=truth if options.labels else None,
             names=found.names if truth is not None else None,
+            truth=truth,
+            callbacks=_watching(options, found),
         )
     except KeyboardInterrupt as stop:
         stop.args = (_told(options, *stop.args),)
@@ -110,7 +132,27 @@ def _train(options: argparse.Namespace) -> None:
     if separation is not None:
         print(f"the latent's means lie {separation():.1f} standard deviations apart, on average")
     print(told)
-    print(f"\n{options.out}/samples.png and {options.out}/clusters.png show the clusters")
+    print(f"\n{options.out}/samples.png and {options.out}/clusters.png show the clusters, report.html all of it")
+
+
+def _watching(options: argparse.Namespace, found: data.Data) -> list[Callbacks]:
+    if found.x.ndim != 4:
+        refuse(options, ["best", "grids"], f"it is for images, which {options.data} is not")
+    watched = []
+    if options.best is not None:
+        root, images = root_of(options), kept(found)
+
+        def score(run: Run) -> float:
+            seen = extractor(options.best, run, root, torch.device("cpu")).features
+            n = min(SCORED, len(images))
+            return metrics.frechet_distance(images[torch.randperm(len(images))[:n]], run.sample(n), seen)
+
+        watched.append(watching.keep_best(score, f"Frechet distance in {options.best}, {SCORED} images"))
+    if options.grids:
+        watched.append(watching.grids())
+    if options.tensorboard is not None:
+        watched.append(watching.tensorboard(options.tensorboard))
+    return watched
 
 
 def _noted(options: argparse.Namespace, note: str | None) -> str | dict[str, Any]:
@@ -128,28 +170,42 @@ def _told(options: argparse.Namespace, last_good: str = "it had not begun", step
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    if options.extractor is None:
+        refuse(options, ["images", "neighbours"], "nothing is measured without --extractor")
     run = load(options.directory)
-    noted = run.config["data"]
-    if options.data is None and isinstance(noted, dict):  # read again as it was
-        vars(options).update({name: noted[name] for name in READING if name in noted})
-        noted = noted.get("source")
-    source = options.data or noted
-    if not isinstance(source, str):
-        raise ValueError(f"{options.directory} does not say what it was trained on: pass --data")
-    found = read(source, options)
+    images, found = images_of_run(run, options)
     if options.baselines and found.labels is None:
-        raise ValueError(f"baselines: {source} has no classes: leave it out, or pass data that have")
-    images = _images(found)
-    if checksum(images) != run.config["checksum"]:
-        raise ValueError(f"data: {source} is not what {options.directory} was trained on: pass --data with what it saw")
+        raise ValueError(f"baselines: {options.data} has no classes: leave it out, or pass data that have")
     told = _score(run, options.directory, found, options)
+    if options.extractor is not None:
+        told += f"\n\n{_measured(run, images, found, options)}"
     if options.tsne:
         report.map_of_features(run, images, options.directory, layout=plotting.tsne)
     print(told)
 
 
-def _images(found: data.Data) -> Images:
-    return images_of(found.x, "data")[0] if found.x.ndim == 4 else found.x
+def _measured(run: Run, images: Images, found: data.Data, options: argparse.Namespace) -> str:
+    # Scores in the features of an extractor, added to metrics.json, and as text.
+    chosen = extractor(options.extractor, run, root_of(options), torch.device("cpu"))
+    classes = 0 if chosen.classifier is None else chosen.classifier.classes
+    counted = found.labels is not None and int(found.labels.max()) < classes
+    frequencies = found.labels.bincount(minlength=classes) if found.labels is not None and counted else None
+    torch.manual_seed(run.config["seed"])
+    rows = fidelity(
+        run,
+        images,
+        chosen.features,
+        n=10_000 if options.images is None else options.images,
+        neighbours=5 if options.neighbours is None else options.neighbours,
+        named=None if chosen.classifier is None else chosen.classifier.named,
+        frequencies=frequencies if frequencies is not None and bool((frequencies > 0).all()) else None,
+    )
+    path = options.directory / "metrics.json"
+    write_json(path, {**read_json(path), "fidelity": {"features": chosen.told, "note": found.note, "rows": rows}})
+    exact = {name.removeprefix("exact_"): rows["all"][name] for name in rows["all"] if name.startswith("exact_")}
+    shown = rows if not exact else {"all": rows["all"], "exact labels": exact, **rows}
+    note = "" if found.note is None else f"\n{found.note}"
+    return f"in the features of {chosen.told}:\n{report.table(shown)}{note}"
 
 
 def _score(run: Run, directory: Path, found: data.Data, options: argparse.Namespace) -> str:
@@ -163,7 +219,7 @@ def _score(run: Run, directory: Path, found: data.Data, options: argparse.Namesp
         scores |= made
     write_json(directory / "metrics.json", scores)
     if options.baselines and truth is not None:
-        rows |= report.baselines(_images(found), truth)
+        rows |= report.baselines(kept(found), truth)
     return report.table(rows)
 
 
@@ -180,9 +236,8 @@ def _sample(options: argparse.Namespace) -> None:
     run = load(options.directory)
     slots = [run.slot(k) for k in options.between or ([] if options.cluster is None else [options.cluster])]
     which = "".join(f"-cluster{k}" for k in slots)
-    out = free(
-        options.out or options.directory / f"sample{which}-seed{options.seed}.png", (".png", ".npy"), options.overwrite
-    )
+    usual = options.directory / f"sample{which}-seed{options.seed}.png"
+    out = _empty(options, run) if options.out_dir else free(options.out or usual, (".png", ".npy"), options.overwrite)
     torch.manual_seed(options.seed)
     n = options.n if options.n is not None else 64 if options.between is None else 8
     images = n if options.between is None else n ** (len(slots) // 2)
@@ -195,7 +250,9 @@ def _sample(options: argparse.Namespace) -> None:
         x = run.interpolate_four(slots[0], slots[1], slots[2], slots[3], n).flatten(0, 1)
     else:
         raise ValueError(f"between takes two slots or four, got {len(slots)}: pass e.g. --between 3 5")
-    if out.suffix == ".npy":
+    if options.out_dir is not None:
+        _each(x, out)
+    elif out.suffix == ".npy":
         with written(out) as file:
             np.save(file, x.numpy())
     elif x.ndim == 4:
@@ -205,3 +262,21 @@ def _sample(options: argparse.Namespace) -> None:
         axes = Figure(figsize=(5, 5), layout="constrained").subplots()
         plotting.save(plotting.embedding(x if x.shape[1] > 1 else report.plane(x), run.predict(x), axes), out)
     print(f"wrote {out}")
+
+
+def _empty(options: argparse.Namespace, run: Run) -> Path:
+    # The directory that images are written to one by one.
+    out = options.out_dir
+    if len(run.config["shape"]) != 3:
+        raise ValueError("out_dir is for images, and the run makes points: pass --out points.npy")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())) and not options.overwrite:
+        raise ValueError(f"out_dir: {out} is not empty: pass --overwrite to write into it, or name another place")
+    return out
+
+
+def _each(x: torch.Tensor, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    shown = plotting.pixels("x", report.drawable(x))
+    for i, image in enumerate(shown if x.shape[1] == 3 else shown[..., 0]):
+        with written(out / f"{i:05d}.png") as file:
+            Image.fromarray(image).save(file, format="PNG")

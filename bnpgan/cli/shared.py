@@ -1,13 +1,30 @@
 """What commands share: data to read, places to write to."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
 from bnpgan import data
 from bnpgan.cli.parser import refuse
+from bnpgan.images import Images, images_of
+from bnpgan.run import Run
+from bnpgan.training import checksum
 
-__all__ = ["READING", "add_data", "add_reading", "check_seed", "free", "read", "reading"]
+__all__ = [
+    *(
+        "READING",
+        "add_data",
+        "add_reading",
+        "check_seed",
+        "free",
+        "images_of_run",
+        "kept",
+        "read",
+        "reading",
+        "root_of",
+    ),
+]
 
 READING = ("size", "crop", "mirror", "classes", "limit", "columns", "index", "header")
 
@@ -45,11 +62,41 @@ def reading(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None and (name != "mirror" or value)}
 
 
-def read(source: str, options: argparse.Namespace) -> data.Data:
+def read(source: str, options: argparse.Namespace, train: bool = True) -> data.Data:
     """The data of that name or path, their classes if they have some, and what has to be said of them."""
     if source not in data.STORED:
         refuse(options, ["data_root"], f"{source} is not one of {', '.join(data.STORED)}")
-    return data.read(source, options.data_root, **reading(options))
+    return data.read(source, options.data_root, train=train, **reading(options))
+
+
+def kept(found: data.Data) -> Images:
+    """Images as training keeps them, or points."""
+    return images_of(found.x, "data")[0] if found.x.ndim == 4 else found.x
+
+
+def images_of_run(run: Run, options: argparse.Namespace) -> tuple[Images, data.Data]:
+    """What a run was trained on, from ``--data`` or else read again as it was; ``options.data`` then names it.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    noted = run.config["data"]
+    if options.data is None and isinstance(noted, dict):  # read again as it was
+        vars(options).update({name: noted[name] for name in READING if name in noted})
+        noted = noted.get("source")
+    options.data = options.data or noted
+    if not isinstance(options.data, str):
+        raise ValueError("data: the run does not say what it was trained on: pass --data")
+    found = read(options.data, options)
+    images = kept(found)
+    if checksum(images) != run.config["checksum"]:
+        raise ValueError(f"data: {options.data} is not what the run was trained on: pass --data with what it saw")
+    return images, found
+
+
+def root_of(options: argparse.Namespace) -> Path | None:
+    """The folder of stored sets and weights."""
+    return options.data_root or (Path(os.environ["BNPGAN_DATA"]) if "BNPGAN_DATA" in os.environ else None)
 
 
 def check_seed(seed: int | None) -> None:

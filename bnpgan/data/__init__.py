@@ -4,17 +4,20 @@ from bnpgan.data.folders import class_names, folder
 from bnpgan.data.found import Data
 from bnpgan.data.idx import fashion_mnist, mnist
 from bnpgan.data.mixtures import Mixture, anisotropic, moons, overlap, unequal
-from bnpgan.data.readers import STORED, address, load, read
+from bnpgan.data.npz import arrays
+from bnpgan.data.readers import STORED, TESTED, address, load, read
 from bnpgan.data.sets import KNOWN, digits, grid, grid_means, ring, ring_means
 from bnpgan.data.tables import table
 
 __all__ = [
     "KNOWN",
     "STORED",
+    "TESTED",
     "Data",
     "Mixture",
     "address",
     "anisotropic",
+    "arrays",
     "class_names",
     "digits",
     "fashion_mnist",

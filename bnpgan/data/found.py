@@ -55,7 +55,8 @@ class Data:
         if not 1 <= n <= there:
             raise ValueError(f"classes must lie in 1 .. {there}, which the data have, got {n}: ask for some of them")
         assert self.labels is not None
-        return self._only((self.labels < n).nonzero().flatten(), None if self.names is None else self.names[:n])
+        kept = self.only((self.labels < n).nonzero().flatten())
+        return replace(kept, names=None if self.names is None else self.names[:n])
 
     def some(self, n: int) -> "Data":
         """So many of them, drawn without replacement: the same ones each time, in their order.
@@ -66,7 +67,7 @@ class Data:
         if n < 1:
             raise ValueError(f"limit must be at least 1, got {n}: pass e.g. 1000")
         generator = torch.Generator().manual_seed(SEED)
-        return self._only(torch.randperm(len(self.x), generator=generator)[:n].sort().values, self.names)
+        return self.only(torch.randperm(len(self.x), generator=generator)[:n].sort().values)
 
     def resized(self, size: int) -> "Data":
         """Images of ``size`` x ``size`` pixels, by Lanczos' filter, as bytes.
@@ -86,5 +87,6 @@ class Data:
                 place[:] = Image.fromarray(channel).resize((size, size), Image.Resampling.LANCZOS)
         return replace(self, x=torch.from_numpy(made))
 
-    def _only(self, index: Tensor, names: Sequence[str] | None) -> "Data":
-        return replace(self, x=self.x[index], labels=None if self.labels is None else self.labels[index], names=names)
+    def only(self, index: Tensor) -> "Data":
+        """Those of an index."""
+        return replace(self, x=self.x[index], labels=None if self.labels is None else self.labels[index])

@@ -49,7 +49,7 @@ def hybrid(root: Path | None, train: bool) -> Data:
     References:
         Unsupervised Image Generation with Infinite Generative Adversarial Networks, 2021, section 4.
     """
-    parts = [part.resized(SIDE) for part in _parts(_folder(root, "hybrid"), train)]
+    parts = [part.resized(SIDE) for part in _parts(_folder(root, train, "hybrid"))]
     sizes = [len(part.x) for part in parts]
     names = [name for part in parts for name in part.names or ()]
     counts = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
@@ -66,21 +66,23 @@ def catdog(root: Path | None, train: bool) -> Data:
     Raises:
         ValueError: If the file is missing or damaged, or there is no root.
     """
-    images, labels = _archive(_folder(root, "catdog") / CATS)
+    images, labels = _archive(_folder(root, train, "catdog") / CATS)
     x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return Data(x, labels, ("cat", "dog"), "Kaggle's cats and dogs stand in for the CatDog of MIC-GAN's paper")
 
 
-def _folder(root: Path | None, name: str) -> Path:
+def _folder(root: Path | None, train: bool, name: str) -> Path:
+    if not train:
+        raise ValueError(f"train: {name} has no test images: hold some out yourself")
     if root is None:
         raise ValueError(f"root is not given, and {name} is read from files: pass --data-root, or set BNPGAN_DATA")
     return root
 
 
-def _parts(root: Path, train: bool) -> Iterator[Data]:
+def _parts(root: Path) -> Iterator[Data]:
     digits = [f"digit {k}" for k in range(10)]
     for name, kept, told in (("mnist", DIGITS, digits), ("fashion-mnist", WORN, CLOTHES)):
-        images, labels = stored(name, root, train)
+        images, labels = stored(name, root, train=True)
         for k in kept:
             yield Data(images[labels == k][:EACH], names=[told[k]])
     cats, kinds = _archive(root / CATS)

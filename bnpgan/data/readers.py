@@ -25,7 +25,7 @@ from bnpgan.data.tables import TABLES, table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["STORED", "address", "load", "read"]
+__all__ = ["STORED", "TESTED", "address", "load", "read"]
 
 _SETS: dict[str | Path, Callable[[], tuple[Tensor, Tensor]]] = {
     "ring": partial(ring, 100_000),
@@ -45,6 +45,8 @@ STORED: dict[str, Callable[[Path | None, bool], Data]] = {
     "catdog": catdog,
 }
 """Sets of images that are read from a root folder, by name: of the folder, and whether training images are meant."""
+TESTED = ("mnist", "fashion-mnist", "cifar10", "stacked-mnist")
+"""Those that have test images."""
 _DATA, _LABELS = (
     ("images", "features", "x", "data"),
     ("labels", "label", "y"),
@@ -139,7 +141,7 @@ def read(
         _refuse(asked, "folders of pictures", source)
     if not is_table:
         _refuse(of_tables, "tables", source)
-    if not train and source not in STORED:
+    if not train and source not in TESTED:
         raise ValueError(f"train has no effect: {source} has no test images that are known, leave it out")
     if is_folder:
         assert path is not None

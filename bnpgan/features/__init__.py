@@ -11,7 +11,7 @@ from bnpgan.features.base import (
     embed,
     evaluating,
 )
-from bnpgan.features.encoder import FromEncoder
+from bnpgan.features.encoder import FromEncoder, shifted
 from bnpgan.features.recogniser import FromRecogniser
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "Networks",
     "embed",
     "evaluating",
+    "shifted",
 ]

@@ -14,7 +14,7 @@ from bnpgan.plotting.curves import tradeoff
 from bnpgan.plotting.figures import colours, save, trace
 from bnpgan.plotting.points import Layout, cluster_scatter, density, embedding, mixture, principal, tsne
 from bnpgan.plotting.priors import prior
-from bnpgan.plotting.tiles import cluster_grid, images, sheet
+from bnpgan.plotting.tiles import cluster_grid, images, pixels, sheet, sheets
 
 __all__ = [
     "Layout",
@@ -28,10 +28,12 @@ __all__ = [
     "images",
     "mixture",
     "number_of_clusters",
+    "pixels",
     "principal",
     "prior",
     "save",
     "sheet",
+    "sheets",
     "similarity",
     "trace",
     "tradeoff",

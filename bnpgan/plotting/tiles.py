@@ -1,7 +1,7 @@
 """Pictures of images: generated beside real ones, cluster by cluster, and plain sheets."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,8 +31,8 @@ def cluster_grid(real: Sequence[Array], fake: Sequence[Array], titles: Sequence[
         raise ValueError(
             f"real, fake and titles have {len(real)}, {len(fake)} and {len(titles)} clusters: pass the same"
         )
-    left = [_pixels("fake", x) for x in fake]
-    right = [_pixels("real", x) for x in real]
+    left = [pixels("fake", x) for x in fake]
+    right = [pixels("real", x) for x in real]
     h, w = left[0].shape[1:3]
     if any(x.shape[1:3] != (h, w) for x in left + right):
         raise ValueError(f"real and fake hold images of several sizes: resize them all to {w}x{h}")
@@ -72,10 +72,10 @@ def images(x: Array, columns: int = 8, ax: Axes | None = None) -> Axes:
         >>> ax.images[0].get_array().shape  # two rows of eight, a pixel between
         (17, 71, 3)
     """
-    pixels = _pixels("x", x)
-    rows, columns = _table(len(pixels), columns)
+    shown = pixels("x", x)
+    rows, columns = _table(len(shown), columns)
     ax = sheet(plt.figure(), x, columns) if ax is None else ax
-    ax.imshow(_mosaic(pixels, rows, columns), interpolation="nearest")
+    ax.imshow(_mosaic(shown, rows, columns), interpolation="nearest")
     _bare(ax)
     return ax
 
@@ -94,6 +94,39 @@ def sheet(figure: Figure, x: Array, columns: int = 8) -> Axes:
     return _figure(figure, columns, rows, h, w, margin=(0, 0)).subplots()
 
 
+def sheets(x: Mapping[str, Array], columns: int = 5) -> Figure:
+    """Draws several sheets of images side by side, each below its name.
+
+    Args:
+        x: Images ``(N, C, H, W)`` in [-1, 1] by name, C = 1 or 3; all of one size.
+        columns: Images a row, at most.
+
+    Returns:
+        The figure, with one mosaic for each sheet.
+
+    Raises:
+        ValueError: If there is no sheet, one holds no image or another size, or ``columns`` is less than 1.
+
+    Example:
+        >>> import torch
+        >>> figure = sheets({"generated": torch.zeros(10, 1, 8, 8), "real": torch.zeros(10, 1, 8, 8)})
+        >>> [ax.get_title() for ax in figure.axes]
+        ['generated', 'real']
+    """
+    shown = {name: pixels(name, each) for name, each in x.items()}
+    if columns < 1 or len({each.shape[1:] for each in shown.values()}) != 1 or not all(map(len, shown.values())):
+        raise ValueError(f"x holds {len(shown)} sheets for {columns} columns: pass some images of one size in each")
+    _, h, w, _ = next(iter(shown.values())).shape
+    columns = min(columns, max(map(len, shown.values())))
+    rows = max(math.ceil(len(each) / columns) for each in shown.values())
+    figure = _figure(Figure(), (columns + 1) * len(shown), rows, h, w, margin=(0, 0.3))
+    for ax, (name, each) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
+        ax.imshow(_mosaic(each, rows, columns), interpolation="nearest")
+        ax.set_title(name, fontsize=9, color=INK)
+        _bare(ax)
+    return figure
+
+
 def _table(n: int, columns: int) -> tuple[int, int]:
     if n == 0 or columns < 1:
         raise ValueError(f"x holds {n} images for {columns} columns: pass at least one of each")
@@ -107,8 +140,16 @@ def _figure(figure: Figure, columns: int, rows: int, h: int, w: int, margin: tup
     return figure
 
 
-def _pixels(name: str, x: Array) -> NDArray[np.uint8]:
-    # (N, C, H, W) in [-1, 1] -> (N, H, W, 3), bytes: what was read from bytes is shown exactly.
+def pixels(name: str, x: Array) -> NDArray[np.uint8]:
+    """Images ``(N, C, H, W)`` in [-1, 1] as bytes ``(N, H, W, 3)``: what was read from bytes is shown exactly.
+
+    Args:
+        name: what they are called in messages.
+        x: the images, C = 1 or 3.
+
+    Raises:
+        ValueError: If the shape is another.
+    """
     array = numpy(x)
     if array.ndim != 4 or array.shape[1] not in (1, 3):
         raise ValueError(f"{name} has shape {array.shape}: pass images (N, C, H, W) with 1 or 3 channels")

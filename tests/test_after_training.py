@@ -1,0 +1,121 @@
+"""After training: the generator as a program, images one by one, reconstructions, and the diversity of a class."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import small
+import torch
+from PIL import Image
+
+from bnpgan.classifiers import Convolutional, save_classifier
+from bnpgan.cli import main
+from bnpgan.export import exported
+from bnpgan.models import MLP
+from bnpgan.reconstruction import errors, reconstruct, train_inverter
+from bnpgan.training import train
+
+
+@pytest.fixture(scope="module")
+def run():
+    x, _ = small.images()
+    return train(small.gan("sc_gan", x, arguments={"backbone": MLP(16)}), x, steps=20, progress=False)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """A run of the command line, and a folder for what is made of it."""
+    path = tmp_path_factory.mktemp("after")
+    words = ["train", "sc-gan", "--data", "digits", "--limit", "150", "--steps", "3", "--capacity", "3"]
+    assert main([*words, "--backbone", "mlp", "--width", "8", "--quiet", "--out", str(path / "run")]) == 0
+    return path
+
+
+@pytest.mark.parametrize("recipe", ["sc_gan", "gm_gan", "mic_gan"])
+def test_the_program_makes_what_the_run_makes(recipe, tmp_path):
+    x, _ = small.images()
+    run = train(small.gan(recipe, x, arguments={} if recipe == "mic_gan" else {"backbone": MLP(8)}), x, steps=2,
+                out=tmp_path / "run", progress=False)  # fmt: skip
+    assert main(["export", str(tmp_path / "run")]) == 0
+    made = torch.export.load(tmp_path / "run" / "generator.pt2").module()
+    for n in (2, 7):
+        c, noise = torch.arange(n) % small.CAPACITY, torch.randn(n, run.latent_dim)
+        with torch.no_grad():
+            expected = run.averaged["generator"].eval()(run.averaged["latent"](c, noise), c)
+            torch.testing.assert_close(made(noise, c), expected)
+
+
+def test_what_cannot_be_traced_is_said(run):
+    class Odd(torch.nn.Module):
+        dim = 4
+
+        def forward(self, c, noise=None):
+            return noise if float(noise.sum()) > 0 else -noise
+
+    run = type(run)(run.gan, run.partition, run.history, torch.nn.ModuleDict(
+        {"generator": run.averaged["generator"], "latent": Odd()}), run.config)  # fmt: skip
+    with pytest.raises(ValueError, match=r"^the generator cannot be exported"):
+        exported(run)
+
+
+def test_reconstruction_finds_the_noise_of_generated_images(run):
+    torch.manual_seed(0)
+    inverter = train_inverter(run, steps=300)
+    c = run.slots(40)
+    own = reconstruct(run, inverter, run.generate(c), steps=60, batch=17)
+    before, after = own.guessed.mean(), own.error.mean()
+    assert after < 0.5 * before  # the optimisation adds to what the encoder guesses
+    guess = reconstruct(run, inverter, run.generate(c), steps=0)
+    assert torch.equal(guess.guessed, guess.error)
+    x, _ = small.images()
+    real = reconstruct(run, inverter, x[:40], steps=60)
+    assert real.error.mean() > 2 * after  # which a generator of twenty steps cannot make
+    torch.testing.assert_close(real.error, (real.images - x[:40]).abs().flatten(1).mean(1))
+    rows = errors(run, real, run.partition.labels[:40])
+    assert sum(row["images"] for name, row in rows.items() if name != "all") == rows["all"]["images"] == 40
+    total = sum(row["images"] * row["error"] for name, row in rows.items() if name != "all")
+    assert total / 40 == pytest.approx(rows["all"]["error"])
+    assert run.partition.active[real.slots].all()
+
+
+def test_an_inverter_needs_a_trunk_where_there_is_no_recipe(run):
+    with pytest.raises(ValueError, match=r"^trunk is needed"):
+        train_inverter(replace(run, gan=replace(run.gan, recipe=None)))
+
+
+def test_images_one_by_one(directory, capsys):
+    out, run = directory / "pictures", str(directory / "run")
+    assert main(["sample", run, "-n", "3", "--out-dir", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["00000.png", "00001.png", "00002.png"]
+    assert main(["sample", run, "-n", "3", "--out", str(directory / "same.npy")]) == 0
+    with Image.open(out / "00001.png") as image:
+        assert image.mode == "L" and image.size == (8, 8)
+        levels = np.rint((np.load(directory / "same.npy")[1, 0] + 1) * 127.5)
+        assert (np.asarray(image) == levels).all()
+    assert main(["sample", run, "--out-dir", str(out)]) == 2
+    assert "--out-dir: " in capsys.readouterr().err
+    assert main(["sample", run, "-n", "3", "--out-dir", str(out), "--overwrite"]) == 0
+
+
+def test_the_command_reconstructs_cluster_by_cluster(directory, capsys):
+    words = ["reconstruct", str(directory / "run"), "-n", "30", "--encoder-steps", "5", "--steps", "3"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "real images" in said and "generated ones" in said and "cluster " in said
+    rows = json.loads((directory / "run" / "reconstruction.json").read_text())["rows"]
+    assert rows["real images"]["images"] == rows["generated ones"]["images"] == 30
+    assert (directory / "run" / "reconstruction.png").exists()
+
+
+def test_the_surest_of_a_class_of_runs_and_data(directory, capsys):
+    net = Convolutional((1, 8, 8), 10, width=2).eval()
+    save_classifier(net, directory / "classifier", {})
+    words = ["diversity", str(directory / "run"), "--classifier", str(directory / "classifier"), "-n", "50"]
+    assert main([*words, "--of", "3", "--shown", "6", "--out", str(directory / "of3.png")]) == 0
+    with Image.open(directory / "of3.png") as image:
+        assert image.width > image.height
+    assert main([*words, "--of", "ten", "--out", str(directory / "of.png")]) == 2
+    assert "--of 'ten' is no class: pass a number below 10" in capsys.readouterr().err
+    assert main([*words[:2], "--classifier", "pixels", "--of", "3", "--out", str(directory / "of.png")]) == 2
+    assert "names no classes" in capsys.readouterr().err
