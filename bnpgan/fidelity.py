@@ -20,6 +20,7 @@ def fidelity(
     neighbours: int = 5,
     named: Callable[[Tensor], Tensor] | None = None,
     frequencies: Tensor | None = None,
+    by_cluster: bool = True,
 ) -> dict[str, dict[str, float]]:
     """Frechet and kernel distance, precision, recall, density and coverage: ``all``, and each cluster by itself.
 
@@ -37,6 +38,7 @@ def fidelity(
         named: maps features to classes ``(B,)``; with ``frequencies``, classes are counted, see
             ``metrics.class_modes``.
         frequencies: of the classes in the data.
+        by_cluster: whether clusters have rows.
 
     Raises:
         ValueError: if ``n`` or ``neighbours`` is out of range, or what the extractor gives is no features.
@@ -51,7 +53,7 @@ def fidelity(
     rows = {"all": _scores(real, fake, neighbours)}
     if named is not None and frequencies is not None:
         rows["all"] |= class_modes(torch.cat([named(part) for part in fake.split(CHUNK)]), frequencies)
-    for k in run.partition.active.nonzero().flatten().tolist():
+    for k in run.partition.active.nonzero().flatten().tolist() if by_cluster else ():
         own = real[slots == k], fake[c == k]
         if min(map(len, own)) > neighbours:
             rows[f"cluster {k}"] = _scores(*own, neighbours)

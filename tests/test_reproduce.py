@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from bnpgan import data
+from bnpgan.classifiers import save_classifier, train_classifier
 from bnpgan.cli import main
+from bnpgan.images import images_of
 from bnpgan.models import DCGAN
-from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study
+from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, runs
 from bnpgan.reproduce.plane import coverage
 from bnpgan.training import load
 
@@ -87,14 +89,31 @@ def test_every_method_on_images_is_built_with_the_same_networks(name):
             assert not method.supervised or gan.clusterer.capacity >= 2
 
 
-def test_a_study_trains_on_the_bytes_of_its_images(tmp_path):
+def test_a_study_trains_on_the_bytes_of_its_images_and_judges_what_is_drawn(tmp_path, monkeypatch):
     if not (root := os.environ.get("BNPGAN_DATA")):
         pytest.skip("BNPGAN_DATA is not set: the folder of the images")
-    budget = Budget(2, width=2)
-    (row,) = run_study(
-        STUDIES["hybrid"], tmp_path, ["class-conditional"], [0], budget, data_root=Path(root), progress=False
-    )
+    study, budget = STUDIES["hybrid"], Budget(2, width=2)
+    x, truth = study.load(Path(root))
+    few = torch.arange(0, len(x), 50)  # a judge that has seen little, in place of one that takes a minute
+    net = train_classifier(images_of(x[few], "x")[0], truth[few], epochs=1, width=2, progress=False)
+    save_classifier(net, tmp_path / "classifier", {"data": "hybrid", "accuracy": 0.1, "held_out": "nothing"})
+    monkeypatch.setattr(runs, "SAMPLES", 300)
+    (row,) = run_study(study, tmp_path, ["class-conditional"], [0], budget, data_root=Path(root), progress=False)
     assert row["scores"]["purity"] == 1 and row["taken"] == 2
+    assert row["scores"]["frechet_distance"] > 0 and 0 <= row["scores"]["recall"] <= 1 <= row["scores"]["modes"] <= 12
+
+
+def test_the_share_of_the_label_gap_is_between_a_plain_gan_and_one_that_is_told_the_classes():
+    study = replace(STUDIES["mnist"], columns={"gap": ("gap", ".2f")})
+    rows = [
+        {"method": method, "seed": 0, "seconds": 1.0, "scores": {"frechet_distance": distance}}
+        for method, distance in (("gan", 10.0), ("class-conditional", 6.0), ("sc-gan", 7.0), ("random-labels", 12.0))
+    ]
+    cells = {line.split("|")[1].strip(): line.split("|")[3].strip() for line in markdown(study, rows, {}).splitlines()}
+    assert cells["**sc-gan**"] == "0.75" and cells["**random-labels**"] == "-0.50"
+    assert cells["**gan**"] == "0.00" and cells["**class-conditional**"] == "1.00"
+    alone = markdown(study, rows[2:], {}).splitlines()[-1]
+    assert alone.split("|")[3].strip() == ""
 
 
 def test_a_study_of_stored_images_reads_them_from_the_root_that_is_named(tmp_path):

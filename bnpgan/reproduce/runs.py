@@ -14,16 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from bnpgan import __version__
+from bnpgan.classifiers import Classifier
+from bnpgan.fidelity import fidelity
 from bnpgan.files import read_json, write_json
-from bnpgan.reproduce.study import Budget, Study
+from bnpgan.images import Images, images_of
+from bnpgan.reproduce.study import Budget, Scores, Study
+from bnpgan.run import Run
 from bnpgan.training import train
 
 __all__ = ["Row", "finished", "run_study"]
 
 Row = dict[str, Any]
+SAMPLES = 10_000  # generated images, and real ones, that a classifier judges
+JUDGED = "frechet_distance", "precision", "recall", "modes", "reverse_kl"
 
 
 def run_study(
@@ -56,6 +63,8 @@ def run_study(
     Raises:
         ValueError: if a run was made with other settings, or cannot be made.
     """
+    if study.judge is not None and any(study.methods[method].make for method in methods):
+        study.judge(out, data_root)  # once, before there are several processes
     tasks = [_Task(study.name, method, seed, budget, out, device, data_root) for seed in seeds for method in methods]
     rows = []
     with tqdm(total=len(tasks), disable=not progress, unit="run", smoothing=0) as bar:
@@ -141,9 +150,19 @@ def _one(task: _Task) -> Row:
         row["taken"] = run.history[-1]["step"]
         torch.manual_seed(task.seed)
         scores = study.score(run, truth)
+        if study.judge is not None:
+            images = images_of(x, "x")[0].to(run.partition.labels.device)
+            scores |= judged(run, images, truth, study.judge(task.out, task.data_root))
     row |= {"scores": scores, "seconds": seconds, "cpu_seconds": time.process_time() - start[1], **circumstances()}
     write_json(path, row)
     return row
+
+
+def judged(run: Run, x: Images, truth: Tensor, judge: Classifier) -> Scores:
+    """How near the images of a run are to real ones in the features of a classifier, and how its classes are met."""
+    judge, frequencies = judge.to(x.device), truth.bincount(minlength=judge.classes) / len(truth)
+    found = fidelity(run, x, judge, SAMPLES, named=judge.named, frequencies=frequencies, by_cluster=False)
+    return {name: found["all"][name] for name in JUDGED}
 
 
 def circumstances() -> Row:

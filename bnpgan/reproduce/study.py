@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from bnpgan.classifiers import Classifier
 from bnpgan.mixture import MixtureGAN, built
 from bnpgan.run import Run
 
@@ -77,6 +78,8 @@ class Study:
         steps: of training, for each method.
         unit: data are divided by it before training, and generated points multiplied by it.
         reference: makes the scores of exact samples; empty where the law of the data is not known.
+        judge: a classifier of the data, trained into a directory unless it is there, or read from the folder of the
+            data: generated images are scored in its features. ``None`` where they are not.
     """
 
     name: str
@@ -88,3 +91,4 @@ class Study:
     steps: int
     unit: float = 1.0
     reference: Callable[[], Scores] = dict
+    judge: Callable[[Path, Path | None], Classifier] | None = None

@@ -20,6 +20,7 @@ def markdown(study: Study, rows: Sequence[Row], reference: Scores) -> str:
         reference: the scores of exact samples, as ``study.reference()`` gives them; empty where there are none.
     """
     titles = [title for title, _ in study.columns.values()]
+    ends = [_frechet(rows, method) for method in ("gan", "class-conditional")]
     lines = ["| | seeds | " + " | ".join(titles) + " | seconds |", "| --- " * (len(titles) + 3) + "|"]
     for name, method in study.methods.items():
         ours = [row for row in rows if row["method"] == name]
@@ -27,11 +28,22 @@ def markdown(study: Study, rows: Sequence[Row], reference: Scores) -> str:
             lines.append(f"| {name}, the paper | | " + _cells(study, [method.paper]) + " | |")
         if ours:
             seconds = np.median([row["seconds"] for row in ours])
-            scores = [row["scores"] for row in ours]
+            scores = [row["scores"] | gap(row["scores"], ends) for row in ours]
             lines.append(f"| **{name}** | {len(ours)} | " + _cells(study, scores) + f" | {seconds:.0f} |")
     if reference:
         lines.append("| exact samples | | " + _cells(study, [reference]) + " | |")
     return "\n".join(lines)
+
+
+def gap(scores: Scores, ends: Sequence[float]) -> Scores:
+    r"""The share of the label gap that a run closes, :math:`(d_0 - d) / (d_0 - d_1)`.
+
+    With d its Frechet distance and the ends :math:`d_0` that of a plain GAN, :math:`d_1` that of one that is given the
+    classes: 0 is no better than the one, 1 as good as the other. Empty where one is not known.
+    """
+    plain, given = ends
+    distance = scores.get("frechet_distance", math.nan)
+    return {} if math.isnan(plain + given + distance) else {"gap": (plain - distance) / (plain - given)}
 
 
 def told(rows: Sequence[Row], command: str) -> str:
@@ -45,6 +57,15 @@ def told(rows: Sequence[Row], command: str) -> str:
         f"`{command}`; commit {all_of('commit')}; seeds {seeds}; {all_of('steps')} steps; {all_of('hardware')}, "
         f"{all_of('threads')} thread a run, torch {all_of('torch')}; {all_of('date')}."
     )
+
+
+def _frechet(rows: Sequence[Row], method: str) -> float:
+    known = [
+        row["scores"]["frechet_distance"]
+        for row in rows
+        if row["method"] == method and "frechet_distance" in row["scores"]
+    ]
+    return float(np.mean(known)) if known else math.nan
 
 
 def _cells(study: Study, scores: Sequence[Scores]) -> str:
