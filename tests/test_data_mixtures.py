@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy.stats import multivariate_t
 from torch import distributions
 
 from bnpgan import data
@@ -130,3 +131,31 @@ def test_a_mixture_names_bad_points():
     for x in (torch.zeros(3), torch.zeros(3, 1)):
         with pytest.raises(ValueError, match=r"^x has shape .*: pass points \(N, 2\)"):
             data.moons().log_prob(x)
+
+
+def test_heavy_tails_have_the_density_and_the_spread_of_student_s_t():
+    torch.manual_seed(0)
+    gaussian, heavy = data.wide(3, 2), data.wide(3, 2, freedom=5.0)
+    x, labels = heavy.sample(60_000)
+    for k in range(3):
+        law = multivariate_t(heavy.means[k].numpy(), heavy.covariances[k].numpy(), 5.0)
+        reference = torch.as_tensor(law.logpdf(x[:20].numpy()))
+        one = data.Mixture(heavy.means[k : k + 1], heavy.covariances[k : k + 1], torch.ones(1), 5.0)
+        assert torch.allclose(one.log_prob(x[:20]), reference, rtol=1e-5)
+        ratio = x[labels == k].double().T.cov().trace() / heavy.covariances[k].trace()
+        assert float(ratio) == pytest.approx(5 / 3, rel=0.12)
+    assert (heavy.assign(x) == labels).double().mean() > 0.98
+    white = gaussian.whitened(*gaussian.sample(20_000))
+    assert (white.T.cov() - torch.eye(2)).abs().max() < 0.05
+
+
+def test_the_wide_mixture_is_the_same_each_time_and_unequal():
+    a, b = data.wide(), data.wide()
+    assert torch.equal(a.means, b.means) and torch.equal(a.covariances, b.covariances)
+    assert float(a.weights.max() / a.weights.min()) == pytest.approx(10)
+    widths = torch.linalg.eigvalsh(a.covariances).sqrt()
+    assert float(widths.mean(1).max() / widths.mean(1).min()) == pytest.approx(10)
+    with pytest.raises(ValueError, match="components must be"):
+        data.wide(components=1)
+    with pytest.raises(ValueError, match="freedom must be positive"):
+        data.Mixture(a.means, a.covariances, a.weights, 0.0)

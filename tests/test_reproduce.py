@@ -15,7 +15,8 @@ from bnpgan.classifiers import save_classifier, train_classifier
 from bnpgan.cli import main
 from bnpgan.images import images_of
 from bnpgan.models import DCGAN
-from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, runs
+from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, runs, wide
+from bnpgan.reproduce.imbalance import imbalance, thinned
 from bnpgan.reproduce.plane import coverage
 from bnpgan.training import load
 
@@ -172,3 +173,52 @@ def test_the_document_has_the_tables_of_the_stored_rows():
     spec.loader.exec_module(tables)
     document = (ROOT / "docs" / "results.md").read_text()
     assert tables.rewritten(document) == document
+
+
+def test_every_method_of_every_study_is_built_for_few_steps_and_for_all():
+    for study in (study for study in STUDIES.values() if study.name not in IMAGES):
+        for name, method in study.methods.items():
+            for steps in (2, study.steps) if method.make else ():
+                assert method.make(steps).recipe is not None, (study.name, name)
+
+
+def test_a_study_of_data_trains_each_method_on_its_own(tmp_path):
+    study = STUDIES["variance-sensitivity"]
+    narrow, wide_ = run_study(study, tmp_path, ["gan-0.0125", "gan-0.4"], [0], Budget(2), progress=False)
+    assert narrow["scores"]["modes"] >= 1 and narrow["scores"] != wide_["scores"]
+    configs = [json.loads((tmp_path / name / "0" / "config.json").read_text()) for name in ("gan-0.0125", "gan-0.4")]
+    assert configs[0]["checksum"] != configs[1]["checksum"]
+
+
+def test_runs_in_frames_are_loaded_from_their_directories_and_drawn_in_the_units_of_training(tmp_path):
+    study = STUDIES["mixture10"]
+    (row,) = run_study(study, tmp_path, ["class-conditional-framed"], [0], Budget(3), progress=False)
+    run = load(tmp_path / "class-conditional-framed" / "0")
+    x, truth = study.load(None)
+    assert torch.equal(run.partition.labels, truth)
+    assert (run.sample(1000).mean(0) - x.mean(0) / study.unit).abs().max() < 0.3
+    assert row["scores"]["nmi"] == pytest.approx(1)
+
+
+def test_coverage_of_wide_mixtures_by_exact_samples_and_by_points():
+    torch.manual_seed(0)
+    for name in ("mixture10", "heavy-tails"):
+        exact = STUDIES[name].reference()
+        assert exact["modes"] == 12 and exact["spread"] == pytest.approx(1, abs=0.03)
+        assert exact["energy"] < 1.5 * exact["energy_floor"]
+    mixture = data.wide()
+    points = mixture.means[torch.multinomial(mixture.weights, 5000, replacement=True)]
+    found = wide.coverage(mixture, points)
+    assert found["quality"] == 100 and found["spread"] < 1e-6 and found["reverse_kl"] < 0.01
+
+
+def test_rare_classes_are_missed_by_clusters_that_stand_for_others():
+    truth = torch.tensor([0] * 90 + [1] * 9 + [2])
+    assert imbalance(truth, truth) | {"found": 3, "variation": 0.0, "rarest": 1.0} == imbalance(truth, truth)
+    scores = imbalance(torch.tensor([0] * 90 + [1] * 10), truth)
+    assert scores["found"] == 2 and scores["rarest"] == 0 and scores["variation"] == pytest.approx(0.01)
+
+
+def test_digits_are_thinned_on_a_geometric_scale():
+    x, truth = thinned(*data.digits(), ratio=100)
+    assert truth.bincount().tolist() == [174, 104, 63, 37, 22, 13, 8, 5, 3, 2] and len(x) == len(truth)

@@ -3,7 +3,7 @@
 from bnpgan.data.folders import class_names, folder
 from bnpgan.data.found import Data
 from bnpgan.data.idx import fashion_mnist, mnist
-from bnpgan.data.mixtures import Mixture, anisotropic, moons, overlap, unequal
+from bnpgan.data.mixtures import Mixture, anisotropic, moons, overlap, unequal, wide
 from bnpgan.data.npz import arrays
 from bnpgan.data.readers import STORED, TESTED, address, load, read
 from bnpgan.data.sets import KNOWN, digits, grid, grid_means, ring, ring_means
@@ -33,4 +33,5 @@ __all__ = [
     "ring_means",
     "table",
     "unequal",
+    "wide",
 ]

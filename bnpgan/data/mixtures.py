@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians with known parameters, and four of them to teach with: hard in four different ways."""
+"""Mixtures with known parameters: four of Gaussians to teach with, hard in four ways, and one that is wide."""
 
 import math
 from dataclasses import dataclass
@@ -15,10 +15,14 @@ class Mixture:
         means: :math:`\mu_k`, ``(K, D)``.
         covariances: :math:`\Sigma_k`, ``(K, D, D)``, symmetric and positive definite.
         weights: :math:`\pi_k`, ``(K,)``, positive, up to a factor.
+        freedom: degrees of freedom :math:`\nu`; below infinity the components are Student's t with heavy tails, of
+            density :math:`\propto (1 + \delta^2 / \nu)^{-(\nu + D) / 2}` at the distance
+            :math:`\delta^2 = (x - \mu_k)^\top \Sigma_k^{-1} (x - \mu_k)`, and of covariance
+            :math:`\Sigma_k \nu / (\nu - 2)`.
 
     Raises:
-        ValueError: If a shape does not fit, a covariance is not symmetric and positive definite, or a weight is not
-            positive.
+        ValueError: If a shape does not fit, a covariance is not symmetric and positive definite, or a weight or
+            ``freedom`` is not positive.
 
     Example:
         >>> two = Mixture(torch.tensor([[-3.0], [3.0]]), torch.ones(2, 1, 1), torch.tensor([0.9, 0.1]))
@@ -33,8 +37,11 @@ class Mixture:
     means: Tensor
     covariances: Tensor
     weights: Tensor
+    freedom: float = math.inf
 
     def __post_init__(self) -> None:
+        if not self.freedom > 0:
+            raise ValueError(f"freedom must be positive, got {self.freedom}: pass e.g. 4.0, or leave it at infinity")
         if self.means.ndim != 2 or 0 in self.means.shape:
             raise ValueError(f"means has shape {tuple(self.means.shape)}: pass (K, D), neither of them 0")
         if not self.means.isfinite().all():
@@ -62,6 +69,8 @@ class Mixture:
             raise ValueError(f"n must be at least 1, got {n}: ask for some points")
         labels = torch.multinomial(self.weights, n, replacement=True)
         noise = torch.randn_like(self.means[labels])
+        if self.freedom < math.inf:
+            noise = noise / torch.distributions.Chi2(self.freedom).sample((n, 1)).div(self.freedom).sqrt().to(noise)
         x = self.means[labels] + (self._cholesky()[0][labels] @ noise[:, :, None])[:, :, 0]
         return x.float(), labels
 
@@ -71,15 +80,37 @@ class Mixture:
         Raises:
             ValueError: If ``x`` has another shape.
         """
+        return self._log_joint(x).logsumexp(0)
+
+    def assign(self, x: Tensor) -> Tensor:
+        """The likeliest component ``(N,)`` of points ``(N, D)``.
+
+        Raises:
+            ValueError: If ``x`` has another shape.
+        """
+        return self._log_joint(x).argmax(0)
+
+    def whitened(self, x: Tensor, k: Tensor) -> Tensor:
+        r"""Points ``(N, D)`` from the middles of components ``k`` ``(N,)``, :math:`L_k^{-1} (x - \mu_k)`."""
+        L, k = self._cholesky()[0].to(x.device), k.to(x.device)
+        offset = x.to(L) - self.means.to(L)[k]
+        return torch.linalg.solve_triangular(L[k], offset[:, :, None], upper=False).squeeze(2)
+
+    def _log_joint(self, x: Tensor) -> Tensor:
+        # (K, N), on the device of the points.
         D = self.means.shape[1]
         if x.ndim != 2 or x.shape[1] != D:
             raise ValueError(f"x has shape {tuple(x.shape)}: pass points (N, {D})")
-        L = self._cholesky()[0]
-        offset = x.to(self.means) - self.means[:, None]  # (K, N, D)
-        white = torch.linalg.solve_triangular(L, offset.mT, upper=False)
-        log_normaliser = L.diagonal(dim1=1, dim2=2).log().sum(1) + D / 2 * math.log(2 * math.pi)
-        log_weights = (self.weights / self.weights.sum()).log()
-        return ((log_weights - log_normaliser)[:, None] - white.square().sum(1) / 2).logsumexp(0)
+        L = self._cholesky()[0].to(x.device)
+        offset = x.to(L) - self.means.to(L)[:, None]  # (K, N, D)
+        squares = torch.linalg.solve_triangular(L, offset.mT, upper=False).square().sum(1)
+        scale = L.diagonal(dim1=1, dim2=2).log().sum(1)
+        log_weights = (self.weights / self.weights.sum()).log().to(L)
+        if self.freedom == math.inf:
+            return (log_weights - scale - D / 2 * math.log(2 * math.pi))[:, None] - squares / 2
+        nu, both = self.freedom, (self.freedom + D) / 2
+        constant = math.lgamma(both) - math.lgamma(nu / 2) - D / 2 * math.log(nu * math.pi)
+        return (log_weights - scale + constant)[:, None] - both * (squares / nu).log1p()
 
     def _cholesky(self) -> tuple[Tensor, Tensor]:
         return torch.linalg.cholesky_ex(self.covariances)
@@ -158,6 +189,42 @@ def overlap() -> Mixture:
     angle = torch.arange(3, dtype=torch.float64) * (2 * math.pi / 3) + math.pi / 2
     means = 1.8 / math.sqrt(3) * torch.stack([angle.cos(), angle.sin()], dim=1)
     return Mixture(means, _covariances([0.0] * 3, [(1.0, 1.0)] * 3), torch.full((3,), 1 / 3, dtype=torch.float64))
+
+
+def wide(components: int = 12, dim: int = 10, freedom: float = math.inf) -> Mixture:
+    r"""Gaussians in many columns that differ in all respects: where, how many, how large, of which shape.
+
+    The heaviest has 10 times the weight of the lightest, the widest 10 times the width of the narrowest, and each is 5
+    times as long as it is thin, in directions of its own. They do not overlap.
+
+    Args:
+        components: How many, at least 2.
+        dim: Columns.
+        freedom: Degrees of freedom; below infinity they have heavy tails.
+
+    Returns:
+        The mixture, always the same for the same arguments.
+
+    Raises:
+        ValueError: If ``components`` is less than 2, or ``dim`` less than 1.
+
+    Example:
+        >>> x, labels = wide().sample(1000)
+        >>> x.shape, wide().means.shape
+        (torch.Size([1000, 10]), torch.Size([12, 10]))
+    """
+    if components < 2 or dim < 1:
+        raise ValueError(f"components must be at least 2, dim 1, got {components} and {dim}: pass e.g. 12 and 10")
+    drawn = torch.Generator().manual_seed(0)
+    k = torch.arange(components, dtype=torch.float64) / (components - 1)
+    means = 5 * torch.randn(components, dim, generator=drawn, dtype=torch.float64)
+    axes, _ = torch.linalg.qr(torch.randn(components, dim, dim, generator=drawn, dtype=torch.float64))
+    # Sizes in another order than weights: the heaviest is neither the widest nor the narrowest.
+    size = 10 ** -k[torch.randperm(components, generator=drawn)]
+    along = 5 ** (torch.linspace(0.5, -0.5, dim, dtype=torch.float64))
+    stds = 0.5 * size[:, None] * along
+    covariances = axes @ torch.diag_embed(stds.square()) @ axes.mT
+    return Mixture(means, (covariances + covariances.mT) / 2, 10**-k / (10**-k).sum(), freedom)
 
 
 def _covariances(angles: list[float], stds: list[tuple[float, float]]) -> Tensor:

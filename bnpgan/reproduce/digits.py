@@ -68,7 +68,7 @@ def methods() -> dict[str, Method]:
         "split-merge": Method(cluster=split_merge),
         **{f"sc-gan-{K}": sc_gan(K) for K in sizes},
         "gm-gan-10": Method(lambda steps: recipes.gm_gan(**common, learning_rate=5e-4, penalty=1.0)),
-        "mic-gan": Method(lambda steps: recipes.mic_gan(**common, warmup=steps - 1000)),
+        "mic-gan": Method(lambda steps: recipes.mic_gan(**common, warmup=max(0, steps - 1000))),
         "mic-gan-learned": Method(
             lambda steps: recipes.mic_gan(
                 **common,
@@ -78,7 +78,7 @@ def methods() -> dict[str, Method]:
                 encoder_hidden=True,
                 split_merge=True,
                 sweeps=8,
-                warmup=steps - 1000,
+                warmup=max(0, steps - 1000),
             )
         ),
         **{name: rival(recipe, arguments) for name, (recipe, arguments) in ON_DIGITS.items()},

@@ -6,10 +6,10 @@ from bnpgan.components import NormalInverseWishart
 from bnpgan.mixture import MixtureGAN, Schedule
 from bnpgan.models import MLP, ClusterFrames
 from bnpgan.priors import DirichletProcess
-from bnpgan.recipes import GAN, MICGAN, SCGAN, ClassConditionalGAN, Encoder, Recipe
+from bnpgan.recipes import MICGAN, SCGAN, ClassConditionalGAN, Encoder, Recipe
 from bnpgan.samplers import IGMM
 
-__all__ = ["class_conditional_gan", "gan", "mic_gan", "recipe", "sc_gan"]
+__all__ = ["class_conditional_gan", "mic_gan", "recipe", "sc_gan"]
 
 
 def recipe(kind: type[Recipe], steps: int, dim: int = 2, **parts: object) -> Recipe:
@@ -58,9 +58,3 @@ def class_conditional_gan(steps: int, dim: int = 2, capacity: int = 25) -> Mixtu
     """A GAN in the frames of given classes."""
     made = recipe(ClassConditionalGAN, steps, dim, capacity=capacity)
     return replace(made, schedule=replace(made.schedule, every=None)).build()
-
-
-def gan(steps: int, dim: int = 2) -> MixtureGAN:
-    """A plain GAN of the same networks and rates, on standardised data."""
-    made = recipe(GAN, steps, dim)
-    return replace(made, schedule=replace(made.schedule, warmup=None, every=None)).build()

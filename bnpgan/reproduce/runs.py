@@ -123,8 +123,9 @@ def _one(task: _Task) -> Row:
     # A run that was stopped, or that ended before its row was written.
     if (resume := begun.exists()) and (steps := read_json(begun)["steps"]) != budget.steps:
         raise ValueError(f"{directory} has a run of steps={steps}, not {budget.steps}: name another --out")
-    x, truth = study.load(task.data_root)
     way = study.methods[task.method]
+    study = way.on or study
+    x, truth = study.load(task.data_root)
     start = time.perf_counter(), time.process_time()
     if way.make is None:
         assert way.cluster is not None

@@ -56,12 +56,14 @@ class Method:
         cluster: labels ``(N,)`` of the data, by a method without a GAN, for a seed.
         supervised: whether training is given the classes, to start from or to keep.
         paper: the scores in the paper, under the names of the study's columns.
+        on: the study whose data, unit and scores it is run with, where a study compares data and not methods.
     """
 
     make: Callable[[int], MixtureGAN] | None = None
     cluster: Callable[[Tensor, int], Tensor] | None = None
     supervised: bool = False
     paper: Scores = field(default_factory=dict)
+    on: "Study | None" = None
 
 
 @dataclass(frozen=True)
