@@ -32,7 +32,6 @@ x = centres[torch.randint(3, (40,))] + 0.45 * torch.randn(40, 2)
 sampler = CRPGibbs(DirichletProcess(1.0), NormalInverseWishart(x.mean(0), scale=1.4, kappa=0.02, nu=10.0), capacity=8)
 seatings = list(sampler.seatings(x))
 tables = [list(dict.fromkeys(s.labels[: s.index].tolist())) for s in seatings]  # in the order in which they opened
-
 # Four moments: the second guest, the last one to open a table, the most torn, and the least likely choice.
 opener = max(s.index for s in seatings if s.choice not in tables[s.index])
 after = seatings[opener + 1 :]

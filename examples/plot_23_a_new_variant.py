@@ -28,7 +28,7 @@ unit = x.std()
 
 
 def sc_gan(K):
-    gan = recipes.sc_gan(dim=2, capacity=K, backbone="mlp", learning_rate=2e-3, every=500, decay=1500, average=0.99)
+    gan = recipes.sc_gan(dim=2, capacity=K, backbone="mlp", learning_rate=2e-3, every=400, decay=1200, average=0.99)
     return gan.scheduled(betas=(0.0, 0.99))
 
 
@@ -43,17 +43,15 @@ gans["K learned"] = replace(sc_gan(30), clusterer=mixture)
 
 figure, axes = plt.subplots(1, len(gans), figsize=(13, 3.9), sharex=True, sharey=True, layout="constrained")
 for ax, (name, gan) in zip(axes, gans.items(), strict=True):
-    run = train(gan, x / unit, steps=1500, progress=False)
+    run = train(gan, x / unit, steps=1200, progress=False)
     c = run.slots(2000)
-    made = run.generate(c) * unit
-    scores = metrics.modes(made, data.ring_means(), std=0.01, box=True)
+    scores = metrics.modes(made := run.generate(c) * unit, data.ring_means(), std=0.01, box=True)
     nmi = metrics.nmi(run.partition.labels, truth)
     ax.scatter(*x[:2000].T, s=30, color="#dddddd", linewidths=0)
     ax.scatter(*made.T, s=3, c=plotting.colours(c), linewidths=0)
-    K = int(run.partition.active.sum())
-    told = f"{name}: {K} clusters, NMI {nmi:.2f}\n{scores['modes']} modes, {scores['quality']:.0%} in the box"
-    ax.set_title(told)
-    ax.set_aspect("equal")
+    told = f"{name}: {run.partition.active.sum()} clusters, NMI {nmi:.2f}\n{scores['modes']} modes"
+    told += f", {scores['quality']:.0%} in the box"
+    ax.set(title=told, aspect="equal")
     print(told.replace("\n", "; ") + f"; reverse KL {scores['reverse_kl']:.4f}")
 plt.show()
 
