@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, Identity, evaluating
-from bnpgan.features.encoder import shifted
+from bnpgan.features.encoder import shifted, warped
 from bnpgan.models import Gaussian, NoFrames
 from bnpgan.partition import Partition
 
@@ -146,3 +146,15 @@ def test_an_encoder_can_learn_as_a_classifier():
         logits = features(GAN, x)
     assert (features.suggest(logits) == truth).float().mean() > 0.95
     assert logits.softmax(1).amax(1).mean() > 0.8 and logits.abs().max() > 1.5  # logits, not one-hot vectors
+
+
+def test_images_are_warped_about_their_middle_each_in_its_own_way():
+    torch.manual_seed(0)
+    x = torch.full((400, 1, 9, 9), -1.0)
+    x[:, :, 4, 4] = 1.0  # the middle stays where it is, whatever the matrix
+    x[:, :, 4, 7] = 1.0
+    moved = warped(x, 0.15)
+    assert warped(x, 0.0) is x and moved.shape == x.shape and bool((moved >= -1).all())
+    assert torch.allclose(moved[:, 0, 4, 4], torch.ones(400), atol=1e-4)
+    away = moved[:, 0, 4, 7]
+    assert 0.2 < (away < 0).float().mean() < 0.8 and moved.flatten(1).unique(dim=0).shape[0] == 400

@@ -53,18 +53,19 @@ class FromEncoder(Features):
         learning_rate: float = 1e-3,
         real_weight: float = 0.0,
         shift: int = 0,
+        warp: float = 0.0,
         loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
         head: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if min(first_steps, steps, batch) < 1 or min(real_weight, shift) < 0:
+        if min(first_steps, steps, batch) < 1 or min(real_weight, shift, warp) < 0:
             raise ValueError(
-                "first_steps, steps and batch must be at least 1, real_weight and shift at least 0, "
-                f"got {first_steps}, {steps}, {batch}, {real_weight}, {shift}: see the documentation of FromEncoder"
+                "first_steps, steps and batch must be at least 1, real_weight, shift and warp at least 0, "
+                f"got {first_steps}, {steps}, {batch}, {real_weight}, {shift}, {warp}: see FromEncoder"
             )
         self.encoder, self.head, self.capacity = encoder, nn.Identity() if head is None else head, capacity
         self.first_steps, self.steps, self.batch = first_steps, steps, batch
-        self.real_weight, self.shift, self.loss = real_weight, shift, loss
+        self.real_weight, self.shift, self.warp, self.loss = real_weight, shift, warp, loss
         self.optimizer = torch.optim.Adam(self.parameters(), lr=learning_rate, betas=(0.0, 0.99), fused=True)
 
     def forward(self, gan: Networks, images: Tensor) -> Tensor:
@@ -87,14 +88,28 @@ class FromEncoder(Features):
             with torch.no_grad(), evaluating(gan.generator):
                 fake = gan.frames.into(gan.frames.out(gan.generator(gan.latent(c), c), c), None)
             target = F.one_hot(c, self.capacity).to(fake.dtype)
-            loss = self.loss(self.head(self.encoder(shifted(fake, self.shift))), target)
+            loss = self.loss(self.head(self.encoder(self._moved(fake))), target)
             if self.real_weight and partition is not None:
                 i = torch.randint(len(images), (self.batch,), device=images.device)
-                log_prob = partition.log_prob(self.encoder(shifted(gan.frames.into(images[i], None), self.shift)))
+                log_prob = partition.log_prob(self.encoder(self._moved(gan.frames.into(images[i], None))))
                 loss = loss - self.real_weight * log_prob.mean().to(loss.dtype)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
+
+    def _moved(self, images: Tensor) -> Tensor:
+        return shifted(warped(images, self.warp), self.shift)
+
+
+def warped(images: Tensor, w: float) -> Tensor:
+    r"""Images ``(B, C, H, W)``, each read through a random matrix :math:`I + w E` of its own; edges are repeated."""
+    if not w:
+        return images
+    matrix = torch.eye(2, dtype=images.dtype, device=images.device) + w * torch.randn(
+        len(images), 2, 2, dtype=images.dtype, device=images.device
+    )
+    grid = F.affine_grid(F.pad(matrix, (0, 1)), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def shifted(images: Tensor, s: int) -> Tensor:

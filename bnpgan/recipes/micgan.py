@@ -117,6 +117,7 @@ class MICGAN(Recipe):
         "encoder_rate": At("encoder.learning_rate"),
         "encoder_real_weight": At("encoder.real_weight"),
         "encoder_shift": At("encoder.shift"),
+        "encoder_warp": At("encoder.warp"),
     }
 
     def __post_init__(self) -> None:

@@ -124,6 +124,7 @@ class Encoder:
         learning_rate: of the encoder.
         real_weight: weight of the likelihood of real images, Eq. 13 of MIC-GAN, in its training.
         shift: pixels by which images are shifted at random before it sees them in training; not for points.
+        warp: by how much they are turned, sheared and stretched as well; .15 blurs slants into each other.
         hidden: whether clusters are found in the last hidden layer of the encoder, and not in its output. A fixed
             ``scale`` does not carry over: the hidden layer has other units.
     """
@@ -133,6 +134,7 @@ class Encoder:
     learning_rate: float = 1e-3
     real_weight: float = 0.0
     shift: int = 1
+    warp: float = 0.0
     hidden: bool = False
 
     def features(
@@ -147,6 +149,7 @@ class Encoder:
             learning_rate=self.learning_rate,
             real_weight=self.real_weight,
             shift=0 if recipe.points else self.shift,
+            warp=0 if recipe.points else self.warp,
             loss=loss,
             head=head if self.hidden else None,
         )

@@ -84,7 +84,7 @@ class Methods:
         recipe = self.recipe(
             MICGAN,
             capacity=slots or self.slots,
-            encoder=Encoder(first_steps=1000, steps=500, shift=2),
+            encoder=Encoder(first_steps=1000, steps=500, shift=2, warp=0.15),
             schedule=common(warmup=WARMUP * round_, every=round_),
         )
         return replace(recipe, clusterer=replace(recipe.clusterer, max_points=5000)).build()  # type: ignore[type-var]
