@@ -154,7 +154,7 @@ def test_images_are_warped_about_their_middle_each_in_its_own_way():
     x[:, :, 4, 4] = 1.0  # the middle stays where it is, whatever the matrix
     x[:, :, 4, 7] = 1.0
     moved = warped(x, 0.15)
-    assert warped(x, 0.0) is x and moved.shape == x.shape and bool((moved >= -1).all())
+    assert warped(x, 0.0) is x and moved.shape == x.shape and bool((moved >= -1 - 1e-5).all())
     assert torch.allclose(moved[:, 0, 4, 4], torch.ones(400), atol=1e-4)
     away = moved[:, 0, 4, 7]
     assert 0.2 < (away < 0).float().mean() < 0.8 and moved.flatten(1).unique(dim=0).shape[0] == 400
