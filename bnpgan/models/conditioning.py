@@ -222,7 +222,7 @@ class Modulation(nn.Module):
 
     def forward(self, h: Tensor, c: Tensor) -> Tensor:
         """Maps normalised activations ``(B, channels, ...)`` and ``c``, slots or rows of weights, to the same shape."""
-        gain, shift = lookup(self.table, c).view(len(h), 2, -1, *([1] * (h.ndim - 2))).unbind(1)
+        gain, shift = lookup(self.table, c).unflatten(1, (2, -1, *([1] * (h.ndim - 2)))).unbind(1)
         return (1 + gain) * h + shift
 
 

@@ -221,7 +221,7 @@ class StyleGAN2Generator(nn.Module):
         w = w * (w.square().mean(1, keepdim=True) + EPSILON).rsqrt()
         for layer in self.mapping:
             w = _activation(layer(w))
-        h, image = self.constant.expand(len(w), -1, -1, -1), w.new_zeros(())
+        h, image = self.constant.expand(w.shape[0], -1, -1, -1), w.new_zeros(())
         for i, (layers, painter) in enumerate(zip(self.layers, self.painters, strict=True)):
             if i:
                 h, image = doubled(h), doubled(image)
