@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
     "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": ("matplotlib", "figures.held"),
+    "image_scrapers": ("figures.held", "matplotlib"),
     "matplotlib_animations": True,
     "capture_repr": ("_repr_html_",),
     "parallel": 2,

@@ -6,14 +6,17 @@ from weakref import WeakSet
 from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
 
-shown: WeakSet[Figure] = WeakSet()
+seen: WeakSet[Figure] = WeakSet()
 
 
 def held(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
-    """Writes each figure once, where the page first has it, as a notebook shows the value of a cell."""
-    named = block_vars["example_globals"].values()
-    new = [f for f in named if isinstance(f, Figure) and f.canvas.manager is None and f not in shown]
-    shown.update(new)
+    """Writes each figure once, where the page first has it, as a notebook shows the value of a cell.
+
+    It has to come before matplotlib's own scraper, which closes the figures that pyplot knows.
+    """
+    named = [value for value in block_vars["example_globals"].values() if isinstance(value, Figure)]
+    new = [figure for figure in named if figure not in seen and figure.canvas.manager is None]
+    seen.update(named)
     paths = [path for _, path in zip(new, block_vars["image_path_iterator"], strict=False)]
     for figure, path in zip(new, paths, strict=True):
         figure.savefig(path)

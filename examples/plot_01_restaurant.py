@@ -4,7 +4,7 @@ The Chinese restaurant, and its law of the number of tables
 
 **What you see.** Above, four evenings of 80 guests: a dot for each guest, in the order in which they come and in the
 colour of their table, the first table at the bottom. Below, how many tables 80 guests take, for three concentrations:
-lines are the law, dots 200 evenings.
+lines are the law, dots 100 evenings.
 
 **Why.** The next guest sits at a table with probability proportional to the number who sit there, or opens a new one
 with probability proportional to the concentration :math:`\alpha`, so the rich get richer. A new table is opened with
@@ -41,7 +41,7 @@ for ax, tables in zip(above.subplots(1, 4, sharex=True, sharey=True), evenings, 
     ax.spines[["top", "right"]].set_visible(False)
 above.axes[0].set_ylabel("table")
 for ax, concentration in zip(below.subplots(1, 3, sharey=True), (0.5, 2.0, 8.0), strict=True):
-    plotting.prior(DirichletProcess(concentration), guests, ax, draws=200)
+    plotting.prior(DirichletProcess(concentration), guests, ax, draws=100)
     ax.set_title(f"concentration {concentration:g}", fontsize=10)
 plt.show()
 

@@ -21,6 +21,7 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 x, _ = data.digits()
 gan = recipes.sc_gan(image_shape=(1, 8, 8), capacity=12, backbone="mlp", learning_rate=5e-4, penalty=1.0, every=400)
+gan = gan.scheduled(average=0.98)  # a short training: the mean of the last fifty steps
 run = train(gan, x, steps=1600, progress=False)
 
 # %%
@@ -28,7 +29,7 @@ run = train(gan, x, steps=1600, progress=False)
 
 corners = run.partition.counts.argsort(descending=True)[:4].tolist()
 square = run.interpolate_four(*corners, n=9)
-ax = plotting.images(square.flatten(0, 1), columns=9)
+ax = plotting.images(square.flatten(0, 1), 9, plt.subplots(figsize=(6.5, 6.5), layout="constrained")[1])
 ax.set_title(f"between clusters {corners}", fontsize=10)
 plt.show()
 
@@ -40,7 +41,8 @@ t = torch.linspace(0, 1, 9)[:, None]
 with torch.no_grad():
     noise, c = (1 - t) * a + t * b, torch.full((9,), corners[0])
     inside = run.averaged["generator"](run.averaged["latent"](c, noise), c)
-plotting.images(torch.cat([run.interpolate(corners[0], corners[1], 9), inside]), columns=9)
+both = torch.cat([run.interpolate(corners[0], corners[1], 9), inside])
+plotting.images(both, 9, plt.subplots(figsize=(6.5, 1.6), layout="constrained")[1])
 plt.show()
 print(f"mean change between neighbours: {(square[1:] - square[:-1]).abs().mean():.3f} of a range of 2")
 
