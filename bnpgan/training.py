@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from bnpgan import parallel, ranks
 from bnpgan.callbacks import Callbacks
 from bnpgan.checkpoint import RunDirectory
-from bnpgan.images import CHUNK, Images, Pixels, images_of
+from bnpgan.images import CHUNK, Images, Items, Pixels, images_of
 from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.mixture import MixtureGAN, Recipe, Schedule, built
 from bnpgan.partition import check_labels
@@ -69,7 +70,8 @@ def train(
         gan: the parts, or a recipe, whose weights are then drawn under ``seed``.
         x: images ``(N, C, H, W)``, or points ``(N, D)``, as a tensor, an array or a data frame. Numbers of images are 0
             to 255, 0 to 1 or -1 to 1, up to a thousandth of that, and are stretched to [-1, 1]: see ``ranges``. Whole
-            numbers stay bytes on the device, a quarter of the memory, and are stretched a batch at a time.
+            numbers stay bytes on the device, a quarter of the memory, and are stretched a batch at a time. A map-style
+            dataset of images, for what exceeds memory, is ``Items(dataset, workers=4)``.
         steps: train until this many steps have been taken in all.
         minutes: or until training has taken so many in all; ``None``: however long it takes.
         out: a directory for ``config.json``, ``stats.jsonl``, ``metrics.json``, ``checkpoint.safetensors``,
@@ -279,7 +281,15 @@ def _device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _check(x: Any, steps: int, seed: int) -> tuple[Tensor | Pixels, Range | None]:
+def _check(x: Any, steps: int, seed: int) -> tuple[Tensor | Pixels | Items, Range | None]:
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}: pass the number of training steps in all")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed must lie in [0, 2^63), got {seed}: pass e.g. 0")
+    if isinstance(x, Dataset):
+        x = Items(x)
+    if isinstance(x, Items):
+        return x, x.known
     x = numbers(x, "x")
     if x.ndim not in (2, 4) or not len(x):
         raise ValueError(f"x must hold points (N, D) or images (N, C, H, W), got shape {tuple(x.shape)}: reshape it")
@@ -287,10 +297,6 @@ def _check(x: Any, steps: int, seed: int) -> tuple[Tensor | Pixels, Range | None
         raise ValueError(f"x must be floating point, got {x.dtype}: convert points, e.g. by x.float()")
     if not bool(x.isfinite().all()):
         raise ValueError("x must be finite, got NaN or infinite values: drop or repair such images")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}: pass the number of training steps in all")
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed must lie in [0, 2^63), got {seed}: pass e.g. 0")
     if x.ndim == 2:
         return x.to(torch.float32), None
     return images_of(x, "x")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,10 @@ def test_weights_of_a_resnet_are_read_and_foreign_ones_refused(tmp_path):
 def test_inception_asks_for_what_it_needs(tmp_path):
     with pytest.raises(ValueError, match="is missing: pass the file of Inception's weights"):
         Inception(tmp_path / "inception.pth")
+    if find_spec("torch_fidelity") is None:
+        (tmp_path / "inception.pth").write_bytes(b"")
+        with pytest.raises(ValueError, match=r"Inception needs torch-fidelity .*bnpgan\[inception\]"):
+            Inception(tmp_path / "inception.pth")
 
 
 @pytest.mark.skipif(not (ROOT / "weights").exists(), reason="set BNPGAN_DATA to the folder of the real files")

@@ -1,15 +1,17 @@
 """Images that are bytes stay bytes, and training on them is training on their numbers, bit for bit."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 import small
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import Dataset
 
 from bnpgan import data
 from bnpgan.features import FromEncoder
-from bnpgan.images import CHUNK, Pixels, images_of
+from bnpgan.images import CHUNK, Items, Pixels, images_of
 from bnpgan.models import MLP
 from bnpgan.ranges import Range, stretched
 from bnpgan.samplers import KMeans
@@ -76,3 +78,55 @@ def test_no_more_of_them_are_numbers_than_a_part_at_a_time():
     with Floats() as floats:
         train(gan, x, steps=2, progress=False)
     assert floats.largest == CHUNK * side * side
+
+
+class Files(Dataset):
+    """Images that are made when they are asked for, and how often each was; a label beside each."""
+
+    def __init__(self, images):
+        self.images, self.threads = images, set()
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        self.threads.add(threading.get_ident())
+        return self.images[i], i
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_a_dataset_is_what_it_gives(workers, tmp_path):
+    x, _ = grey()
+    gan, files = small.gan("mic_gan", stretched(x, Range(0, 255)), arguments={"backbone": MLP(8)}), Files(x)
+    items = Items(files, workers)
+    for index in (slice(3, 9), torch.tensor([5, 2, 2])):
+        assert torch.equal(items[index], stretched(x, Range(0, 255))[index])
+    expected = train(gan, x, steps=9, progress=False)
+    train(gan, items, steps=6, out=tmp_path, progress=False)
+    run = train(gan, Items(files, workers), steps=9, out=tmp_path, resume=True, progress=False)
+    assert torch.equal(run.partition.labels, expected.partition.labels)
+    for name, weights in run.gan.generator.state_dict().items():
+        assert torch.equal(weights, expected.gan.generator.state_dict()[name])
+    assert run.config["checksum"] == expected.config["checksum"] and bool(files.threads - {threading.get_ident()}) == (
+        workers > 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.zeros(0, 1, 8, 8), "x holds 0 items"),
+        (torch.zeros(3, 8, 8), r"x: item 0 has shape \(8, 8\)"),
+        (torch.full((3, 1, 8, 8), 7.0), "x: its values run from 7 to 7"),
+    ],
+)
+def test_what_a_dataset_gives_must_be_images(images, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        train(small.gan("sc_gan", torch.zeros(1, 1, 8, 8)), Files(images), steps=1, progress=False)
+
+
+def test_an_image_outside_the_range_of_the_others_is_named():
+    images = torch.rand(2 * CHUNK, 1, 2, 2)
+    images[1] = 9.0  # between those that the range is found from
+    with pytest.raises(ValueError, match=r"run from .* to 9, others lie in 0..1"):
+        Items(Files(images))[:4]
