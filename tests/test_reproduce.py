@@ -163,7 +163,7 @@ def test_the_table_sets_ours_between_the_paper_and_exact_samples():
     ]
     lines = markdown(study, rows, {"modes": 8.0, "reverse_kl": 0.0}).splitlines()
     assert lines[2] == "| sc-gan, the paper | | 8.0 | 0.001 | |"
-    assert lines[3] == "| **sc-gan** | 3 | 7.0 ± 1.0 | 0.100 ± 0.100 | 11 |"
+    assert lines[3] == "| **sc-gan** | 3 | 7.0 ± 0.6 | 0.100 ± 0.058 | 11 |"
     assert lines[4] == "| exact samples | | 8.0 | 0.000 | |" and len(lines) == 5
 
 

@@ -12,7 +12,7 @@ __all__ = ["markdown"]
 
 
 def markdown(study: Study, rows: Sequence[Row], reference: Scores) -> str:
-    """A table in Markdown: for each method the paper's row, where it has one, and the mean and spread of ours.
+    """A table in Markdown: for each method the paper's row, where it has one, and our mean with its standard error.
 
     Args:
         study: that was run.
@@ -77,4 +77,4 @@ def _cell(values: Sequence[float], form: str) -> str:
     if not known:
         return ""
     mean = format(float(np.mean(known)), form)
-    return mean if len(known) == 1 else f"{mean} ± {format(float(np.std(known, ddof=1)), form)}"
+    return mean if len(known) == 1 else f"{mean} ± {format(float(np.std(known, ddof=1)) / math.sqrt(len(known)), form)}"
