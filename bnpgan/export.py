@@ -13,13 +13,14 @@ __all__ = ["export", "exported"]
 
 
 class _Maker(nn.Module):
-    # The averaged generator with its latent, as one map.
+    # What ``run.made`` is, as one map; its parts are modules of it, so that they are exported.
     def __init__(self, run: Run) -> None:
         super().__init__()
         self.generator, self.latent = run.averaged["generator"], run.averaged["latent"]
+        self.frames, self.made = run.gan.frames, run.made
 
     def forward(self, noise: Tensor, slots: Tensor) -> Tensor:
-        return self.generator(self.latent(slots, noise), slots)
+        return self.made(slots, noise)
 
 
 def exported(run: Run) -> ExportedProgram:

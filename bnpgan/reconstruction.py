@@ -80,12 +80,11 @@ def train_inverter(
     device = run.partition.labels.device
     inverter = Inverter(trunk, run.latent_dim, run.partition.capacity).to(device).train()
     optimizer = torch.optim.Adam(inverter.parameters(), lr=learning_rate, fused=True)
-    generator, latent = run.averaged["generator"], run.averaged["latent"]
     for _ in range(steps):
         c = run.slots(batch)
         noise = torch.randn(batch, run.latent_dim, device=device)
-        with torch.no_grad(), evaluating(generator):
-            made = generator(latent(c, noise), c)
+        with torch.no_grad(), evaluating(run.averaged):
+            made = run.made(c, noise)
         r = inverter.trunk(made)
         loss = F.cross_entropy(inverter.slot(r), c) + F.mse_loss(inverter.noise(r), noise)
         optimizer.zero_grad()
@@ -158,32 +157,28 @@ def _parts(images: Images, batch: int) -> Iterator[Tensor]:
 def _some(
     run: Run, inverter: Inverter, x: Tensor, steps: int, learning_rate: float, weight: float
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    generator, latent = run.averaged["generator"], run.averaged["latent"]
     x = x.to(run.partition.labels.device)
-
-    def made(noise: Tensor) -> Tensor:
-        return generator(latent(c, noise), c)
 
     def off(images: Tensor) -> Tensor:
         return (images - x).abs().flatten(1).mean(1)
 
-    with evaluating(generator):
+    with evaluating(run.averaged):
         with torch.no_grad():
             r = inverter.trunk(x)
             logits = inverter.slot(r)
             unused = logits.new_zeros(logits.shape[1]).masked_fill(~_used(run), -torch.inf)
             c, start = (logits + unused).argmax(1), inverter.noise(r)
-            guessed = off(made(start))
+            guessed = off(run.made(c, start))
         noise = start.clone().requires_grad_(True)
         optimizer = torch.optim.Adam([noise], lr=learning_rate)
         for _ in range(steps):
-            images = made(noise)
+            images = run.made(c, noise)
             # Sums over images, so that each is optimised as if it were alone.
             loss = off(images).sum() + weight * (inverter.trunk(images) - r).square().mean(1).sum()
             (noise.grad,) = torch.autograd.grad(loss, [noise])
             optimizer.step()
         with torch.no_grad():
-            images = made(noise)
+            images = run.made(c, noise)
             return images, noise.detach(), c, guessed, off(images)
 
 

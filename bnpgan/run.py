@@ -143,11 +143,15 @@ class Run:
         noise = torch.randn(1, self.latent_dim, device=device).expand(rows.shape[0] * n, -1)
         return self._draw(rows.flatten(0, 1), noise).unflatten(0, (-1, n))
 
-    def _draw(self, c: Tensor, noise: Tensor) -> Tensor:
+    def made(self, c: Tensor, noise: Tensor) -> Tensor:
+        """Images ``(B, ...)`` of slots ``(B,)`` and standard noise ``(B, latent_dim)``, with gradients, in any mode."""
         generator, latent = self.averaged["generator"], self.averaged["latent"]
+        return self.gan.frames.out(generator(latent(c, noise), c), c)
+
+    def _draw(self, c: Tensor, noise: Tensor) -> Tensor:
         pairs = zip(c.split(1024), noise.split(1024), strict=True)
-        with torch.no_grad(), evaluating(generator):
-            return torch.cat([self.gan.frames.out(generator(latent(part, e), part), part) for part, e in pairs])
+        with torch.no_grad(), evaluating(self.averaged["generator"]):
+            return torch.cat([self.made(part, e) for part, e in pairs])
 
     def predict(self, x: Any) -> Tensor:
         """Slots ``(N,)`` of images ``(N, ...)``, through the features and the partition.

@@ -9,10 +9,11 @@ import small
 import torch
 from PIL import Image
 
+from bnpgan import recipes
 from bnpgan.classifiers import Convolutional, save_classifier
 from bnpgan.cli import main
 from bnpgan.export import exported
-from bnpgan.models import MLP
+from bnpgan.models import MLP, ClusterFrames
 from bnpgan.reconstruction import errors, reconstruct, train_inverter
 from bnpgan.training import train
 
@@ -42,8 +43,20 @@ def test_the_program_makes_what_the_run_makes(recipe, tmp_path):
     for n in (2, 7):
         c, noise = torch.arange(n) % small.CAPACITY, torch.randn(n, run.latent_dim)
         with torch.no_grad():
-            expected = run.averaged["generator"].eval()(run.averaged["latent"](c, noise), c)
+            run.averaged.eval()
+            expected = run.made(c, noise)
             torch.testing.assert_close(made(noise, c), expected)
+
+
+def test_frames_are_part_of_the_program():
+    x, _ = small.points()
+    gan = recipes.SCGAN(shape=(2,), capacity=4, backbone=MLP(8), frames=ClusterFrames).build()
+    run = train(gan, x + 5, steps=3, progress=False)
+    c, noise = torch.tensor([0, 3, 1]), torch.randn(3, run.latent_dim)
+    with torch.no_grad():
+        run.averaged.eval()
+        torch.testing.assert_close(exported(run).module()(noise, c), run.made(c, noise))
+    assert (run.made(c, noise) > 3).all()
 
 
 def test_what_cannot_be_traced_is_said(run):
