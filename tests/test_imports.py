@@ -57,7 +57,7 @@ training: bnpgan callbacks checkpoint images loop mixture parallel partition pla
 training: run signals state
 recipes: auxiliary components features losses mixture models plain priors samplers
 reproduce: bnpgan classifiers fidelity images
-reproduce: components data files losses metrics mixture models partition priors recipes run samplers training
+reproduce: components data features files losses metrics mixture models partition priors recipes run samplers training
 cli: bnpgan components data disk files grids images limits metrics parallel partition plotting priors recipes report
 cli: reproduce run samplers signals training
 cli: callbacks classifiers export fidelity reconstruction watching

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from bnpgan.components import NormalInverseWishart
+from bnpgan.features import Identity
 from bnpgan.mixture import MixtureGAN, Schedule
 from bnpgan.models import MLP, ClusterFrames
 from bnpgan.priors import DirichletProcess
 from bnpgan.recipes import MICGAN, SCGAN, ClassConditionalGAN, Encoder, Recipe
-from bnpgan.samplers import IGMM
+from bnpgan.samplers import IGMM, OnlineKMeans
 
-__all__ = ["class_conditional_gan", "mic_gan", "recipe", "sc_gan"]
+__all__ = ["class_conditional_gan", "mic_gan", "recipe", "sc_gan", "sc_gan_online"]
 
 
 def recipe(kind: type[Recipe], steps: int, dim: int = 2, **parts: object) -> Recipe:
@@ -31,6 +32,13 @@ def recipe(kind: type[Recipe], steps: int, dim: int = 2, **parts: object) -> Rec
 def sc_gan(steps: int, dim: int = 2, capacity: int = 50) -> MixtureGAN:
     """SC-GAN in frames; the partition is renewed once."""
     return recipe(SCGAN, steps, dim, capacity=capacity).build()
+
+
+def sc_gan_online(steps: int, dim: int = 2, capacity: int = 50) -> MixtureGAN:
+    """SC-GAN online in frames, its clusters followed in the data themselves and not in features that move away."""
+    clusterer = OnlineKMeans(capacity, max_points=10_000)
+    made = recipe(SCGAN, steps, dim, capacity=capacity, clusterer=clusterer, features=Identity)
+    return replace(made, schedule=replace(made.schedule, every=None)).build()
 
 
 def mic_gan(steps: int, dim: int = 2, capacity: int = 50, scale: float = 0.01) -> MixtureGAN:

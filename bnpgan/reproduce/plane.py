@@ -13,6 +13,7 @@ from bnpgan.reproduce import framed
 from bnpgan.reproduce.rivals import ON_THE_PLANE
 from bnpgan.reproduce.study import Method, Scores, Study
 from bnpgan.run import Run
+from bnpgan.samplers import OnlineKMeans
 
 __all__ = ["GRID", "GRID_PAPER", "RING", "RING_PAPER"]
 
@@ -100,6 +101,12 @@ def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
         # Under these betas networks for points settle in thousands of steps, and not in a hundred thousand.
         return lambda steps: recipe(**common, **arguments, decay=steps).scheduled(betas=(0.0, 0.99))
 
+    def online(steps: int) -> MixtureGAN:
+        # Centroids that forget, and a discriminator whose features move no faster than they follow.
+        found = recipes.sc_gan(**common, online=True, decay=steps)
+        found = replace(found, clusterer=OnlineKMeans(50, memory=20, max_points=10_000))
+        return found.scheduled(betas=(0.0, 0.99), generator_rate=1e-3, discriminator_rate=5e-4)
+
     def mic_gan(steps: int) -> MixtureGAN:
         return recipes.mic_gan(
             **common,
@@ -122,6 +129,8 @@ def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
         "sc-gan-framed": framed.sc_gan,
         "mic-gan-framed": framed.mic_gan,
         "sc-gan-online": made(recipes.sc_gan, online=True),
+        "sc-gan-online-memory": online,
+        "sc-gan-online-framed": framed.sc_gan_online,
         "mic-gan": mic_gan,
         "gm-gan": made(recipes.gm_gan, capacity=50, z_dim=2, spread=30.0),
         "gan": made(recipes.gan),

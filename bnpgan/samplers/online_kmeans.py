@@ -24,8 +24,13 @@ class OnlineKMeans(Clusterer):
     ``fit`` is :class:`KMeans`; ``update`` follows. The counts start at the sizes of the fitted clusters: from 0, as in
     the released code, the first point would replace a centroid.
 
+    While a network learns, its features move, and a centroid that is the mean of all that it was ever given stays
+    behind: its points go to others, and it never sees a point again. With a ``memory`` of n points counts stop there,
+    so that a centroid is an average with a weight of about :math:`e^{-m / n}` on what it was given m points ago.
+
     Args:
         capacity: the number of clusters.
+        memory: the most points that a centroid is the mean of; ``None``: all, as in the paper.
         restarts, iterations: of the fit, see :class:`KMeans`.
         max_points: see :class:`Clusterer`.
 
@@ -45,6 +50,7 @@ class OnlineKMeans(Clusterer):
     """
 
     capacity: int
+    memory: int | None = None
     restarts: int = 10
     iterations: int = 300
     max_points: int | None = None
@@ -53,6 +59,8 @@ class OnlineKMeans(Clusterer):
         check_capacity(self.capacity)
         check_limits(self)
         KMeans(self.capacity, self.restarts, self.iterations)  # its checks
+        if self.memory is not None and self.memory < 1:
+            raise ValueError(f"memory must be at least 1 point, got {self.memory}: pass e.g. 100, or None for all")
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)`` by k-means."""
@@ -80,8 +88,11 @@ class OnlineKMeans(Clusterer):
             labels=labels,
             log_weights=(counts / len(labels)).to(mean.dtype).log(),
             components=replace(partition.components, mean=moved),  # type: ignore[type-var]  # Centroids
-            memory={"seen": seen + arrived},
+            memory={"seen": self._remembered(seen + arrived)},
         )
 
     def _counted(self, partition: Partition) -> Partition:
-        return replace(partition, memory={"seen": partition.counts})
+        return replace(partition, memory={"seen": self._remembered(partition.counts)})
+
+    def _remembered(self, seen: Tensor) -> Tensor:
+        return seen if self.memory is None else seen.clamp(max=self.memory)

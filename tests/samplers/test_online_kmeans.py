@@ -65,8 +65,33 @@ def test_a_partition_of_given_labels_is_counted():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [({"capacity": 0}, "capacity"), ({"capacity": 2, "restarts": 0}, "restarts")]
+    ("arguments", "named"),
+    [
+        ({"capacity": 0}, "capacity"),
+        ({"capacity": 2, "restarts": 0}, "restarts"),
+        ({"capacity": 2, "memory": 0}, "memory"),
+    ],
 )
 def test_bad_arguments_are_named(arguments, named):
     with pytest.raises(ValueError, match=named):
         OnlineKMeans(**arguments)
+
+
+def moving(memory):
+    """The clusters of four blobs that move away by 2 % a step, and the truth."""
+    x, truth = blobs()
+    x = x + 5
+    p = OnlineKMeans(4, memory=memory).fit(x, truth)
+    clusterer = OnlineKMeans(4, memory=memory)
+    for step in range(150):
+        index = torch.randint(400, (40,))
+        p = clusterer.update(p, x[index] * 1.02**step, index)
+    return p, truth
+
+
+def test_centroids_with_a_memory_follow_features_that_move_and_others_lose_their_points():
+    p, truth = moving(memory=20)
+    assert torch.equal(p.labels, truth)
+    assert int(p.memory["seen"].max()) == 20
+    q, _ = moving(memory=None)
+    assert len(q.labels.unique()) < 4
