@@ -44,12 +44,9 @@ figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 5), width_ratios
 order = partition.labels.argsort(stable=True)
 for ax, rows in ((left, answers), (middle, answers[order])):
     ax.imshow(rows, cmap=colours, aspect="auto", interpolation="nearest")
-    ax.set(
-        xlabel="question",
-        xticks=range(0, 20, 5),
-        yticks=[],
-        title="as it came in" if ax is left else f"{partition.active.sum()} clusters",
-    )
+    ax.set(xlabel="question", xticks=range(0, 20, 5), yticks=[])
+left.set_title("as it came in")
+middle.set_title(f"{partition.active.sum()} clusters")
 for edge in partition.counts[partition.active].cumsum(0)[:-1]:
     middle.axhline(edge - 0.5, color="white", linewidth=3)
 likely = partition.components.probabilities[partition.active].max(2)
