@@ -10,7 +10,7 @@ from bnpgan.priors import DirichletProcess
 from bnpgan.recipes import MICGAN, SCGAN, ClassConditionalGAN, Encoder, Recipe
 from bnpgan.samplers import IGMM, OnlineKMeans
 
-__all__ = ["class_conditional_gan", "mic_gan", "recipe", "sc_gan", "sc_gan_online"]
+__all__ = ["class_conditional_gan", "dp_gan", "mic_gan", "recipe", "sc_gan", "sc_gan_online"]
 
 
 def recipe(kind: type[Recipe], steps: int, dim: int = 2, **parts: object) -> Recipe:
@@ -60,6 +60,15 @@ def mic_gan(steps: int, dim: int = 2, capacity: int = 50, scale: float = 0.01) -
     )
     fifth = max(1, steps // 5)
     return replace(made, schedule=replace(made.schedule, warmup=fifth, every=fifth)).build()
+
+
+def dp_gan(steps: int, dim: int = 2, capacity: int = 50) -> MixtureGAN:
+    """A GAN in the frames of a Dirichlet-process mixture of the data: MIC-GAN without encoder and warm-up."""
+    component = NormalInverseWishart()  # scaled by the data
+    clusterer = IGMM(DirichletProcess(1.0), component, capacity=capacity, sweeps=15, max_points=10_000)
+    parts: dict = {"capacity": capacity, "embedding_dim": 8, "clusterer": clusterer, "features": Identity}
+    made = recipe(MICGAN, steps, dim, **parts)
+    return replace(made, schedule=replace(made.schedule, every=None)).build()
 
 
 def class_conditional_gan(steps: int, dim: int = 2, capacity: int = 25) -> MixtureGAN:
