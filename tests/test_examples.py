@@ -18,7 +18,8 @@ RUNS = [pytest.param(p, id=p.stem, marks=[] if p.stem[:7] in FAST else [pytest.m
 @pytest.mark.parametrize("path", RUNS)
 def test_example(path, capsys):
     plt.close("all")
-    names = runpy.run_path(str(path))
+    with plt.rc_context():
+        names = runpy.run_path(str(path))
     held = [value for value in names.values() if isinstance(value, Figure)]
     for moving in (value for value in names.values() if isinstance(value, Animation)):
         moving._draw_frame(0)
