@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .backbone import Backbone, Shape, grid
 from .conditioning import Conditioning, Unmodulated
+from .dcgan import DCGANTrunk
 from .heads import Trunk
 from .resampling import doubled, halved
 
@@ -201,3 +202,7 @@ class R3GAN(Backbone):
     def trunk(self, shape: Shape) -> Trunk:
         """Inverted bottlenecks with bilinear halvings between."""
         return R3GANTrunk(shape, self.width)
+
+    def encoder(self, shape: Shape) -> Trunk:
+        """MIC-GAN's own, as ``DCGAN`` has it, at a fraction of the cost."""
+        return DCGANTrunk(shape, self.width, norm=False)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .backbone import Backbone, Shape, grid
 from .conditioning import Conditioning
+from .dcgan import DCGANTrunk
 from .heads import Trunk
 from .resampling import doubled, halved
 
@@ -298,7 +299,6 @@ class StyleGAN2Trunk(Trunk):
     Args:
         shape: ``(C, H, W)`` of an image, H = W = s 2^n in 8..128.
         width: w, the channels at full resolution.
-        deviation: whether the deviation over the batch is appended.
 
     Raises:
         ValueError: if ``shape`` is not such a square image.
@@ -312,15 +312,15 @@ class StyleGAN2Trunk(Trunk):
         "Analyzing and Improving the Image Quality of StyleGAN", 2020, section 4.
     """
 
-    def __init__(self, shape: Shape, width: int = 64, deviation: bool = True) -> None:
+    def __init__(self, shape: Shape, width: int = 64) -> None:
         super().__init__()
         s, n = grid(shape)
         channels = _channels(width, n)
         self.out_dim = last = channels[-1]
         self.first = EqualConv2d(shape[0], width, 1)
         self.blocks = nn.Sequential(*(StyleGAN2Block(*pair) for pair in pairwise(channels)))
-        self.deviation = MinibatchDeviation() if deviation else nn.Identity()
-        self.convolution = EqualConv2d(last + deviation, last, 3)
+        self.deviation = MinibatchDeviation()
+        self.convolution = EqualConv2d(last + 1, last, 3)
         self.linear = EqualLinear(last * s * s, last)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -355,5 +355,5 @@ class StyleGAN2(Backbone):
         return StyleGAN2Trunk(shape, self.width)
 
     def encoder(self, shape: Shape) -> Trunk:
-        """The same without the deviation over the batch, which says nothing of one image."""
-        return StyleGAN2Trunk(shape, self.width, deviation=False)
+        """MIC-GAN's own, as ``DCGAN`` has it: the rates of encoders are not those of equalised layers."""
+        return DCGANTrunk(shape, self.width, norm=False)
