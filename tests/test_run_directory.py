@@ -20,7 +20,10 @@ from bnpgan.files import load_tensors, save_tensors
 from bnpgan.losses import NonSaturating
 from bnpgan.training import load, train
 
-FILES = ("config.json", "metrics.json", "stats.jsonl", "samples.png", "clusters.png", "checkpoint.safetensors")
+FILES = (
+    *("config.json", "metrics.json", "stats.jsonl", "samples.png", "clusters.png", "report.html"),
+    "checkpoint.safetensors",
+)
 
 
 def gan(x, **changes):

@@ -15,7 +15,7 @@ SMALL = ["--backbone", "mlp", "--batch", "16", "--quiet", "--device", "cuda"]
 MIC = ["mic-gan", "--capacity", "6", "--warmup", "2", "--every", "2", "--sweeps", "1"]
 MIC += ["--encoder-first-steps", "2", "--encoder-steps", "2"]
 FILES = {"config.json", "stats.jsonl", "metrics.json", "checkpoint.safetensors", "partition.safetensors"}
-FILES |= {"samples.png", "clusters.png"}
+FILES |= {"samples.png", "clusters.png", "report.html"}
 
 
 def stored(folder, kind):
