@@ -30,7 +30,7 @@ templates_path = ["_templates"]
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!bnpgan\b).*"),  # what others document: links to it would need a network
-    ("py:class", r"bnpgan\.\w+\.\w+\..*"),  # types and bases in private modules
+    ("py:class", r"bnpgan\..*"),  # types and bases in private modules
 ]
 
 html_theme = "furo"
