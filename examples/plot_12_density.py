@@ -48,7 +48,7 @@ ax.fill_between(y[:, 0], low, high, color="#0072b2", alpha=0.2, linewidth=0, lab
 ax.plot(y, curves[::15].T, color="#0072b2", linewidth=0.4, alpha=0.6)
 ax.plot(y, curves.mean(0), color="#0072b2", linewidth=2, label="posterior mean")
 ax.plot(y, true, "--", color="#333333", label="truth")
-ax.legend(frameon=False)
+ax.legend(frameon=False, loc="upper right")
 plt.show()
 inside = ((low < true) & (true < high)).double().mean()
 print(f"{chain.trace['clusters'].double().mean():.1f} clusters; the truth is in the band at {inside:.0%} of the axis")

@@ -51,7 +51,7 @@ for edge in partition.counts[partition.active].cumsum(0)[:-1]:
     middle.axhline(edge - 0.5, color="white", linewidth=3)
 likely = partition.components.probabilities[partition.active].max(2)
 right.imshow(likely.values, cmap="Greys", vmin=0.25, vmax=1, aspect="auto")
-right.set(xlabel="question", yticks=[], title="how sure the likeliest answer is, by cluster")
+right.set(xlabel="question", xticks=range(0, 20, 5), yticks=[], title="how sure the likeliest answer is, by cluster")
 plt.show()
 print(f"P(K): {chain.number_of_clusters()}; ARI {metrics.ari(partition.labels, truth):.2f}")
 

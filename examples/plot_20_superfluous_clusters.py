@@ -30,7 +30,7 @@ run = train(gan, x, steps=1800, progress=False)
 # %%
 # The picture:
 
-rounds = [(row["step"], row["clusters"]) for row in run.history if "clusters" in row]
+rounds = [(row["step"], row["clusters"]) for row in run.history if row["clusters"]]
 heavy = run.partition.counts.argsort(descending=True)
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 left.step(*zip(*rounds, strict=True), where="post")
