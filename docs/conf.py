@@ -37,6 +37,7 @@ html_theme = "furo"
 html_title = "bnpgan"
 html_static_path = ["_static"]
 html_css_files = ["house.css"]
+html_favicon = "_static/mark.svg"
 html_extra_path = [path.name for path in HERE.glob("playground*.html")]
 html_show_sphinx = False
 html_theme_options = {"source_repository": SOURCE, "source_branch": "main", "source_directory": "docs/"}

@@ -294,6 +294,9 @@ def test_an_animation_shows_each_draw_of_each_seed():
     labels[1, 3] = torch.tensor([2] * 3 + [0] * 2 + [5] * 5)
     moving = plotting.animate(x, Chains(labels, {}, (3, 8), 1.0))
     assert len(list(moving.new_frame_seq())) == 4
+    for ax in moving._fig.axes:
+        assert ax.get_xlim()[0] < float(x[:, 0].min()) and ax.get_xlim()[1] > float(x[:, 0].max())
+        assert ax.get_ylim()[0] < float(x[:, 1].min()) and ax.get_ylim()[1] > float(x[:, 1].max())
     for t in (0, 3):
         moving._draw_frame(t)
         for s, ax in enumerate(moving._fig.axes):

@@ -44,6 +44,7 @@ def animate(x: Array, chains: Chains, interval: int = 200) -> FuncAnimation:
     dots = [scatter(ax, points, labels[s, 0]) for s, ax in enumerate(panels[0])]
     for ax in panels[0]:
         ax.set_aspect("equal", adjustable="box")
+        ax.autoscale_view()  # now, for matplotlib puts it off, and would forget it
         ax.autoscale(False)  # an ellipse may reach beyond the points for a draw
         tidy(ax)
 
