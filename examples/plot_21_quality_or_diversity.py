@@ -51,4 +51,7 @@ print(f"real digits: diversity {metrics.diversity(x):.3f}")
 plotting.tradeoff(scales, quality, diversity)
 rows = [torch.cat([run.sample(3, cluster=k, scale=s) for s in scales]) for k in range(10)]
 plotting.images(torch.cat(rows), columns=15)
-plt.show()  # **To try.** ``recipes.supervised_gm_gan``, which is told the classes: does its line lie above?
+plt.show()
+
+# %%
+# **To try.** ``recipes.supervised_gm_gan``, which is told the classes: does its line lie above?
