@@ -8,8 +8,8 @@ frame, and the mutual information with the true modes.
 
 **Why.** SC-GAN clusters in the features of its own discriminator, by k-means. Those of a random network already tell
 far modes apart; as the discriminator learns, what it looks at moves, and the borders between clusters with it. Each
-k-means starts from the means of the old clusters, so that slot 3 stays slot 3 and the generator does not have to
-learn anew.
+k-means starts from the means of the old clusters, so that slot 3 stays slot 3. Nobody tells the discriminator where
+the modes are: that borders move does not mean that they come nearer to the truth, as the score says.
 """
 
 from tempfile import TemporaryDirectory
@@ -33,10 +33,7 @@ unit = x.std()
 gan = recipes.sc_gan(dim=2, capacity=8, every=100, backbone="mlp", learning_rate=2e-3, average=0.99)
 print(type(gan.clusterer).__name__, "in", type(gan.features).__name__)
 
-# %%
-# A run goes on where it stopped, so that each frame is a look at one run:
-
-frames = []
+frames = []  # a run goes on where it stopped, so that each frame is a look at one run
 with TemporaryDirectory() as out:
     for steps in range(50, 1250, 100):
         run = train(gan, x / unit, steps=steps, out=out, resume=steps > 50, progress=False)
