@@ -170,10 +170,8 @@ def _train(
             with forked(training.device):
                 getattr(each, name)(*told)
 
-    def ended() -> bool:
-        if training.step == steps or seconds == math.inf:
-            return training.step == steps
-        return parallel.agreed(training.seconds["all"], training.device) >= seconds
+    def over() -> bool:
+        return seconds < math.inf and parallel.agreed(training.seconds["all"], training.device) >= seconds
 
     def save() -> None:
         if directory is not None and training.saved != training.step:
@@ -191,13 +189,15 @@ def _train(
             smoothing=0.05,
         ) as bar,
     ):
-        while not ended():
+        ended = training.step == steps
+        while not ended:  # a run whose time is over already takes one step more, and so has a row to end with
             clusters = s.clusters_at(training.step)
             training.advance()
             if clusters:
                 tell("on_partition", training.step - 1, training.partition)
             bar.update()
-            logs, saves = (ended() or training.step % n == 0 for n in (s.log, s.save))
+            ended = training.step == steps or over()
+            logs, saves = (ended or training.step % n == 0 for n in (s.log, s.save))
             if logs or saves:
                 training.check()
             if directory is not None:

@@ -101,9 +101,7 @@ def _classifier(options: argparse.Namespace) -> None:
     if options.data in data.TESTED:
         held_out = read(options.data, options, train=False)
     else:
-        order = torch.randperm(len(found.x), generator=torch.Generator().manual_seed(0))
-        first = len(order) // 10
-        held_out, found = found.only(order[:first]), found.only(order[first:])
+        found, held_out = found.held_out()
         told = "a tenth of the images, held out"
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     images, others = (images_of(each.x, "data")[0].to(device) for each in (found, held_out))

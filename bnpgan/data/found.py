@@ -87,6 +87,18 @@ class Data:
                 place[:] = Image.fromarray(channel).resize((size, size), Image.Resampling.LANCZOS)
         return replace(self, x=torch.from_numpy(made))
 
+    def held_out(self) -> tuple["Data", "Data"]:
+        """All but a tenth, and that tenth: drawn without replacement, the same ones each time.
+
+        Example:
+            >>> rest, tenth = Data(torch.arange(20.0).view(20, 1)).held_out()
+            >>> sorted(torch.cat([rest.x, tenth.x]).flatten().tolist()) == list(range(20)), len(tenth.x)
+            (True, 2)
+        """
+        order = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(SEED))
+        tenth = len(order) // 10
+        return self.only(order[tenth:]), self.only(order[:tenth])
+
     def only(self, index: Tensor) -> "Data":
         """Those of an index."""
         return replace(self, x=self.x[index], labels=None if self.labels is None else self.labels[index])

@@ -170,9 +170,7 @@ def trained_judge(source: str, shape: tuple[int, ...], out: Path, root: Path | N
         if source in data.TESTED:
             others = data.read(source, root, train=False)
         else:
-            order = torch.randperm(len(found.x), generator=torch.Generator().manual_seed(0))
-            tenth = len(order) // 10
-            others, found = found.only(order[:tenth]), found.only(order[tenth:])
+            found, others = found.held_out()
         (x, _), (y, _) = images_of(found.x, source), images_of(others.x, source)
         assert found.labels is not None and others.labels is not None
         with torch.random.fork_rng():
