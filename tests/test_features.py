@@ -158,3 +158,20 @@ def test_images_are_warped_about_their_middle_each_in_its_own_way():
     assert torch.allclose(moved[:, 0, 4, 4], torch.ones(400), atol=1e-4)
     away = moved[:, 0, 4, 7]
     assert 0.2 < (away < 0).float().mean() < 0.8 and moved.flatten(1).unique(dim=0).shape[0] == 400
+
+
+@pytest.mark.parametrize("warp", [0.0, 0.15])
+def test_the_encoder_sees_generated_images_warped_where_that_is_asked_for(warp):
+    class Bars(nn.Module):
+        def forward(self, z, c):
+            images = torch.full((len(c), 1, 9, 9), -1.0)
+            images[:, :, 4] = 1.0
+            return images
+
+    seen = []
+    net = nn.Sequential(nn.Flatten(), nn.Linear(81, K))
+    net.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
+    gan = SimpleNamespace(generator=Bars(), discriminator=None, latent=Gaussian(2), frames=NoFrames())
+    FromEncoder(net, K, first_steps=2, warp=warp).refresh(gan, torch.zeros(5, 1, 9, 9), None)
+    bar = Bars()(None, torch.zeros(1))
+    assert (torch.cat(seen) == bar).flatten(1).all(1).all() == (warp == 0)

@@ -565,6 +565,19 @@ def test_in_frames_units_do_not_matter_and_samples_lie_where_their_clusters_do()
         assert run.interpolate(a, b, 5).shape == (5, 2)
 
 
+def test_networks_are_shown_real_points_in_the_frame_of_their_slot():
+    x, _ = small.points()
+    training = Training(framed(50 * x + 7).build(), 50 * x + 7, 3)
+    for _ in range(3):
+        training.advance()
+    real, fake, judged, _, _ = training.batch()
+    assert judged is not None and real.shape == fake.shape
+    back = training.gan.frames.out(real, judged)
+    apart = (back[:, None] - (50 * x + 7)).norm(dim=2)
+    assert apart.amin(1).max() < 1e-3  # points of the data, once out of their frames
+    assert real.abs().max() < 5 and (real - back).abs().min() > 0
+
+
 def test_clusters_in_frames_are_found_in_the_frame_of_all_data():
     x, _ = small.points()
     run = train(framed(x), 50 * x + 7, steps=5, seed=3, progress=False)
