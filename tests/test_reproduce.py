@@ -44,6 +44,8 @@ def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):
     assert json.loads(marked.read_text())["seconds"] == 12345.0
     assert main([*command[:-1], "5", "--out", str(out), "--quiet"]) == 2
     assert "name another --out" in capsys.readouterr().err
+    assert main(["reproduce", "imbalance", "--methods", "kmeans-30", "--out", str(out), "--quiet"]) == 2
+    assert "has runs of the study digits" in capsys.readouterr().err
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_scores(tmp_path):

@@ -61,8 +61,11 @@ def run_study(
         progress: show a bar.
 
     Raises:
-        ValueError: if a run was made with other settings, or cannot be made.
+        ValueError: if a run was made with other settings or for another study, or cannot be made.
     """
+    others = {row["study"] for row in finished(out)} - {study.name}
+    if others:
+        raise ValueError(f"{out} has runs of the study {min(others)}, not of {study.name}: name another --out")
     if study.judge is not None and any(study.methods[method].make for method in methods):
         study.judge(out, data_root)  # once, before there are several processes
     tasks = [_Task(study.name, method, seed, budget, out, device, data_root) for seed in seeds for method in methods]

@@ -13,7 +13,7 @@ from bnpgan.engine.chunks import rows_at_once
 from bnpgan.engine.decompositions import cholesky
 from bnpgan.waits import read
 
-DRAWS = 512  # points of a pair that its launch looks at
+DRAWS = 512  # points of a pair that its launch looks at, drawn with replacement
 STEPS = 4  # of expectation-maximisation in a launch
 WORTH = (4, 8, 32)  # points that a launch counts for when blocks grow
 FLOPS = {"cpu": 6e6}  # half of what takes as long as the operations of one block
@@ -79,6 +79,7 @@ class Allocation:
     pairs: Pairs
     component: Any
     stats: Stats
+    draws: int = DRAWS
 
     def plug_in(self) -> tuple[Tensor, Tensor]:
         """All points at once, by the components that one step of expectation-maximisation makes of the launch."""
@@ -151,15 +152,15 @@ class Allocation:
         # Sums of features (P, 2, F): a guess that depends on the points and anchors of a pair, not on their sides.
         pairs, P, device = self.pairs, len(self.pairs.i), self.x.device
         sizes = pairs.size
-        drawn = (torch.rand(P, DRAWS, dtype=self.x.dtype, device=device) * sizes[:, None]).long()
+        drawn = (torch.rand(P, self.draws, dtype=self.x.dtype, device=device) * sizes[:, None]).long()
         y = self.x[pairs.points[drawn + (sizes.cumsum(0) - sizes)[:, None]]]
-        phi = torch.cat(list(self.component.features(self.stats, y.flatten(0, 1)))).view(P, DRAWS, -1)
+        phi = torch.cat(list(self.component.features(self.stats, y.flatten(0, 1)))).view(P, self.draws, -1)
         to_i, to_j = _distances(y, self.x[pairs.i]), _distances(y, self.x[pairs.j])
         # Sides by the nearest anchor, or off with those nearest to i: a fraction that is even in the logarithm.
         fraction = sizes ** -torch.rand(P, dtype=self.x.dtype, device=device)
-        carved = to_i.argsort(1).argsort(1) >= fraction[:, None] * DRAWS
+        carved = to_i.argsort(1).argsort(1) >= fraction[:, None] * self.draws
         second = torch.where(torch.rand(P, 1, device=device) < 0.5, to_j < to_i, carved).to(self.x.dtype)
-        r, weight = torch.stack([1 - second, second], 1), (sizes / DRAWS).clamp(max=1.0).to(second)[:, None, None]
+        r, weight = torch.stack([1 - second, second], 1), (sizes / self.draws).clamp(max=1.0).to(second)[:, None, None]
         for _ in range(STEPS):
             r = (self._weights(weight * (r @ phi)) @ phi.mT).softmax(1)
         return weight * (r @ phi)

@@ -18,13 +18,14 @@ from bnpgan.samplers.proposals import Allocation, Pairs
 CELLS = 5, 25, 125  # of k-means++ seeds, from coarse to fine; as many as the slots come last
 UNMERGED = 2, 3, 4, 6, 9, 13, 20, 30  # the same for families whose clusters cannot be merged: as many as there may be
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
-ENOUGH = 400  # points to a cell, in these
+ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
 AGAIN = 2000  # points at least that all attempts take together: few points are quick, and have more modes to miss
 ATTEMPTS = 2  # at most, from each number of cells
 ALIKE = 1e-4  # nats by which two attempts that found the same may differ
 NEAR = 64  # other clusters with which one is compared: in many dimensions the pieces of one may lie far apart
 FEW = 200  # points of each cluster that are looked at to find out whether it is two
 TRIES = 4  # to split it
+SPLITS = 8  # rounds of that, at most, for few points: as with attempts
 AWAY = 8  # points of which the farthest from another is taken for one of the other cluster
 
 
@@ -37,7 +38,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     again, twice. So from one cell, from few and from many, never more than there are slots or points to carry them,
     D + 1 each; of what they lead to the labels of the highest ``log_joint`` are kept. Of many points a subset does
     this, and the others follow. Two clusters that had one seed are by then one: each cluster is split where that makes
-    the labels likelier. A family without marginal likelihoods in closed form does without merges and splits.
+    the labels likelier, of few points again and again. A family without marginal likelihoods in closed form does
+    without merges and splits.
 
     Args:
         x: points ``(N, D)``.
@@ -51,7 +53,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
         return starting_labels(x.cpu(), sampler).to(x.device)
     (N, D), capacity, device = (int(ranks.number(x)), x.shape[1]), sampler.capacity, x.device
     most = max(1, min(capacity, N // (D + 1)))
-    few = x if len(x) <= ENOUGH * most else x[torch.randperm(len(x), device=device)[: ENOUGH * most]]
+    enough = max(ENOUGH[0], ENOUGH[1] * most)
+    few = x if len(x) <= enough else x[torch.randperm(len(x), device=device)[:enough]]
     some = CELLS if isinstance(sampler.component, ExponentialFamily) else UNMERGED
     sizes = sorted({1, *(cells for cells in some if cells < most), most})
     tried, failed = list[tuple[float, Tensor]](), list[ValueError]()
@@ -70,7 +73,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     best = _ordered(best, capacity)
     if isinstance(sampler.component, ExponentialFamily) and ranks.scope() is None:  # a proposal sees one rank's points
         with suppress(ValueError):  # as above: then there is no better one
-            best = _split(x, best, sampler)
+            for _ in range(max(1, min(SPLITS, AGAIN // N))):
+                best = _split(x, best, sampler)
     return best
 
 
@@ -157,7 +161,7 @@ def _split(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
         pairs = Pairs.disjoint(i[i != j], j[i != j], found, capacity)
         if not len(pairs.slots):
             continue
-        allocation = Allocation(few, pairs, component, stats)
+        allocation = Allocation(few, pairs, component, stats, draws=FEW)
         side, _ = allocation.plug_in()
         gains, sizes = allocation.gain(side), torch.bincount(2 * pairs.pair + side).view(-1, 2)
         for p in gains.argsort(descending=True).tolist():

@@ -47,6 +47,16 @@ def test_a_flag_where_it_is_due(ring, sampler, labels, flag, word):
     assert math.isclose(partition.log_joint, float(sampler.log_joint(ring, partition.labels)), rel_tol=1e-9)
 
 
+def test_clusters_that_are_nearly_points_do_not_reach_the_end_of_the_grid():
+    """The factor of the scale is learned far below a covariance within groups."""
+    x, _ = data.grid(2000, std=1e-4)
+    sampler = StickBreaking(DirichletProcess(1.0), WISHART, capacity=40, sweeps=3)
+    partition, said = fitted(sampler, x)
+    assert partition.flags == () and not said
+    assert int(partition.active.sum()) == 25
+    assert sampler.hyperparameters(x, partition.labels)["factor"] < 1e-5
+
+
 def test_a_rise_is_told_from_noise(ring):
     sampler = StickBreaking(DirichletProcess(1.0), WISHART, capacity=30)
     labels = sampler.init(ring)

@@ -41,7 +41,7 @@ def blobs():
 @pytest.mark.parametrize("few", [False, True])
 def test_start_finds_the_modes_of_the_grid(seed, few, monkeypatch):
     if few:
-        monkeypatch.setattr(starts, "ENOUGH", 20)
+        monkeypatch.setattr(starts, "ENOUGH", (1000, 20))
     torch.manual_seed(seed)
     x, truth = data.grid(4000)
     labels = starting_labels(x, StickBreaking(DP, NormalInverseWishart(), capacity=40))
