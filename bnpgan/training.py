@@ -176,6 +176,7 @@ def _train(
     def save() -> None:
         if directory is not None and training.saved != training.step:
             training.check()
+            training.settle()
             directory.save(training)
             tell("on_checkpoint", training.step, directory.path)
 

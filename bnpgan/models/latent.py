@@ -1,5 +1,6 @@
 """The law of the latent vector given the cluster, ``p(z given c)``."""
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -81,7 +82,7 @@ class Weighted(Latent):
     r"""Any latent, with learned weights of its slots, :math:`r = \mathrm{softmax}(\rho)`, even at first.
 
     Slots are drawn by these weights where there is no partition. The draw has no gradient: something else must say what
-    the weights are to be, such as ``PriorRecogniser``.
+    the weights are to be, such as ``PriorRecogniser`` or ``MixingWeights``.
 
     Args:
         latent: p(z given c).
@@ -221,6 +222,25 @@ class GaussianMixture(Latent):
             means, factors = means[:: self.each], factors[:: self.each]
         spread = lookup(factors.flatten(1), c).unflatten(1, factors.shape[1:])
         return lookup(means, c) + (spread * noise if spread.ndim == 2 else (spread @ noise[..., None]).squeeze(-1))
+
+    def log_densities(self, z: Tensor) -> Tensor:
+        r"""Log-densities ``(B, capacity)`` of ``z`` ``(B, dim)`` under each slot.
+
+        Example:
+            >>> latent = GaussianMixture(capacity=2, dim=2)
+            >>> latent.log_densities(latent.means).argmax(1)
+            tensor([0, 1])
+        """
+        means: Tensor = self.means
+        factors: Tensor = self.factors
+        apart = z[:, None] - means
+        if factors.ndim == 2:
+            noise, log_det = apart / factors, factors.abs().log().sum(1)
+        else:
+            noise = torch.linalg.solve(factors, apart[..., None]).squeeze(-1)
+            log_det = torch.linalg.slogdet(factors).logabsdet
+        each = -0.5 * (noise.square().sum(2) + self.dim * math.log(2 * math.pi)) - log_det
+        return each.unflatten(1, (self.capacity, self.each)).logsumexp(2) - math.log(self.each)
 
     def separation(self) -> float:
         r"""Mean distance between two means, in standard deviations of a coordinate.

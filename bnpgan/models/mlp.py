@@ -148,8 +148,7 @@ class MLP(Backbone):
     Args:
         width: units of a layer.
         normalised: whether the generator's layers have batch normalisation. With it generators find modes that are far
-            apart. But averaged weights then run on the statistics of other weights, which narrows what they draw by
-            some per cent: where the data are in frames, do without.
+            apart; in frames, where nothing is far, they draw a mode more truly without.
 
     Example:
         >>> MLP(width=64).trunk((1, 8, 8)).out_dim

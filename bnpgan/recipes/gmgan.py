@@ -6,10 +6,11 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import nn
 
+from bnpgan.auxiliary import MixingWeights
 from bnpgan.features import FromEncoder, Identity
 from bnpgan.losses import OneAgainstAll, RealClasses
 from bnpgan.mixture import MixtureGAN, Recipe, Schedule, check_sizes
-from bnpgan.models import ClassHead, Discriminator, GaussianMixture, ScalarHead, Trunk, Unconditional
+from bnpgan.models import ClassHead, Discriminator, GaussianMixture, ScalarHead, Trunk, Unconditional, Weighted
 from bnpgan.recipes.options import At, Change, Options
 from bnpgan.recipes.parts import Encoder
 from bnpgan.samplers import Clusterer, FixedLabels
@@ -52,13 +53,15 @@ class _GaussianMixtureGAN(Recipe):
 class GMGAN(_GaussianMixtureGAN):
     r"""GM-GAN, unsupervised: the clusters are Gaussians of the latent, and neither network is told which.
 
-    Training knows no partition: slots are uniform. When it ends a classifier learns from generated images to name the
+    Training knows no partition: slots are drawn evenly, or by weights that learn. When it ends a classifier learns from generated images to name the
     Gaussian that they were made from, and the clusters are what it says of the real ones.
 
     The paper's setting for handwritten digits is known as ``z_dim=100``, ``spread=0.1``, ``std=0.15``. With so small a
     deviation the classifier does not transfer to real images as well as with 1, the default here.
 
     Args:
+        weighted: whether the weights of the Gaussians learn too, as in SLOGAN; equal weights hold each Gaussian of a
+            mode that has one too many where it is, and leave others across two modes.
         classifier: how the classifier learns, after the GAN, in ``first_steps`` of its steps.
 
     Example:
@@ -68,12 +71,14 @@ class GMGAN(_GaussianMixtureGAN):
 
     References:
         "Gaussian Mixture Generative Adversarial Networks for Diverse Datasets, and the Unsupervised Clustering of
-        Images", 2018.
+        Images", 2018; "Stein Latent Optimization for Generative Adversarial Networks", 2022 (``weighted``).
     """
 
+    weighted: bool = False
     classifier: Encoder = Encoder(first_steps=2000, steps=150)
     options: ClassVar[Options] = {
         **LATENT,
+        "weighted": At("weighted"),
         "latent_rate": At("schedule.latent_rate", told="of means and factors; by default that of the generator"),
         "classifier_steps": At("classifier.first_steps", told="training steps of the classifier, after the GAN's"),
         "classifier_rate": At("classifier.learning_rate", told="its learning rate"),
@@ -90,8 +95,9 @@ class GMGAN(_GaussianMixtureGAN):
         return self.assembled(
             self.networks.generator(self.shape, Unconditional(self.z_dim)),
             Discriminator(trunk, ScalarHead(trunk.out_dim)),
-            self.latent(),
+            Weighted(self.latent(), self.capacity) if self.weighted else self.latent(),
             self.own(lambda: self._classifier(encoder)),
+            MixingWeights() if self.weighted else None,
         )
 
     def _classifier(self, encoder: Trunk) -> FromEncoder:

@@ -15,8 +15,8 @@ __all__ = ["class_conditional_gan", "dp_gan", "mic_gan", "recipe", "sc_gan", "sc
 
 def recipe(kind: type[Recipe], steps: int, dim: int = 2, **parts: object) -> Recipe:
     """A recipe for points in frames, trained for so many steps."""
-    # Networks without batch normalisation, for averaged weights, and a generator four times as slow as the
-    # discriminator, so that the two do not circle about what they should learn: see docs/frames.md.
+    # Networks without batch normalisation, and a generator four times as slow as the discriminator, so that the two do
+    # not circle about what they should learn: see docs/frames.md.
     schedule = Schedule(
         batch=200,
         every=max(1, steps // 2),
