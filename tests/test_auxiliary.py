@@ -9,8 +9,15 @@ import small
 import torch
 
 from bnpgan import recipes
-from bnpgan.auxiliary import CodeRecogniser, NoAuxiliary, PriorRecogniser, SlotRecogniser, SpreadPenalty
-from bnpgan.models import Codes, Uniform, Weighted
+from bnpgan.auxiliary import (
+    CodeRecogniser,
+    MixingWeights,
+    NoAuxiliary,
+    PriorRecogniser,
+    SlotRecogniser,
+    SpreadPenalty,
+)
+from bnpgan.models import Codes, GaussianMixture, Uniform, Weighted
 from bnpgan.training import load, train
 
 K = small.CAPACITY
@@ -163,6 +170,49 @@ def test_slots_are_drawn_by_learned_weights():
     assert latent.slots(300, 4, torch.device("cpu")).unique().tolist() == [0, 2, 3]
     z = latent(torch.zeros(2000, dtype=torch.int64))
     assert float(z.abs().max()) <= 1 and z.var().item() == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_the_weights_of_a_latent_mixture_follow_the_gradient_of_the_expected_loss():
+    """Of Gaussians that overlap, against the derivative of an integral on a lattice, in units of the standard error."""
+    torch.manual_seed(0)
+    latent = Weighted(GaussianMixture(3, 1, spread=2.0, dynamic=True).double(), 3).double()
+    latent.logits.data.copy_(torch.tensor([0.5, 0.0, -1.0]))
+    gan = replace(small.gan("gan", small.points()[0]), latent=latent, discriminator=lambda x, c: x[:, 0].tanh())
+    lattice = torch.linspace(-15, 15, 6001, dtype=torch.float64)[:, None]
+    density = (latent.log_weights() + latent.latent.log_densities(lattice).detach()).logsumexp(1).exp()
+    expected = torch.autograd.grad((-lattice[:, 0].tanh() * density).sum() * 0.005, latent.logits)[0]
+    found = []
+    for _ in range(400):
+        c = latent.slots(64, 3, torch.device("cpu"))
+        z = latent(c)
+        term = MixingWeights().generator(gan, None, z, z, c)
+        found.append(torch.autograd.grad(term, latent.logits)[0])
+        assert all(p.grad is None for p in latent.parameters())
+    found = torch.stack(found)
+    error = found.std(0) / 20
+    assert ((found.mean(0) - expected).abs() < 4 * error).all()
+    assert (expected.abs() > 8 * error).any()  # the test could tell it from 0
+
+
+def test_gm_gan_leaves_a_gaussian_to_itself_that_no_data_want():
+    """One mode in ten has nine tenths of the data; with even weights every Gaussian keeps its share."""
+    torch.manual_seed(0)
+    x = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).repeat_interleave(torch.tensor([450, 50]), 0)
+    x += 0.05 * torch.randn(500, 2)
+    rates = {"learning_rate": 1e-3, "latent_rate": 1e-2, "average": 0.9, "penalty": 0.1}
+    arguments = {
+        "dim": 2,
+        "backbone": "mlp",
+        "width": 64,
+        "capacity": 2,
+        "classifier_steps": 50,
+        "z_dim": 2,
+        "spread": 9.0,
+    }
+    run = train(recipes.gm_gan(weighted=True, **arguments, **rates), x, steps=600, progress=False)
+    weights = run.averaged["latent"].log_weights().exp()
+    right = (run.sample(1000)[:, 0] > 0).float().mean()
+    assert weights.max() > 0.75 and right < 0.3
 
 
 def test_mgan_s_generators_come_to_differ():

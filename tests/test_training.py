@@ -337,6 +337,32 @@ def test_averaged_weights_come_with_the_buffers_as_they_are():
         assert torch.equal(kept, new)
 
 
+def drift(averaged, draw):
+    """By how many standard deviations the last normalisation of a generator is off the mean of what it is given."""
+    *_, last = (m for m in averaged["generator"].modules() if isinstance(m, torch.nn.BatchNorm1d))
+    seen = []
+    hook = last.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    draw()
+    hook.remove()
+    assert last.momentum == 0.1
+    return float(((torch.cat(seen).mean(0) - last.running_mean) / torch.cat(seen).std(0)).abs().mean())
+
+
+def test_averaged_weights_are_normalised_by_statistics_of_their_own(tmp_path):
+    """In a run and in what is loaded of it; the statistics that go along with them step by step are others."""
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x, arguments={"average": 0.99, "learning_rate": 1e-2})
+    run = train(gan, x, steps=60, out=tmp_path, progress=False)
+    for each in (run, load(tmp_path)):
+        assert drift(each.averaged, lambda each=each: each.sample(4000)) < 0.1
+    training = Training(gan, x, 0)
+    for _ in range(60):
+        training.advance()
+    copied, latent = training.averaged["generator"].eval(), training.averaged["latent"]
+    c = training.partition.sample(4000)
+    assert drift(training.averaged, lambda: copied(latent(c), c)) > 0.3
+
+
 # What is refused.
 
 

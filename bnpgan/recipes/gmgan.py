@@ -53,8 +53,8 @@ class _GaussianMixtureGAN(Recipe):
 class GMGAN(_GaussianMixtureGAN):
     r"""GM-GAN, unsupervised: the clusters are Gaussians of the latent, and neither network is told which.
 
-    Training knows no partition: slots are drawn evenly, or by weights that learn. When it ends a classifier learns from generated images to name the
-    Gaussian that they were made from, and the clusters are what it says of the real ones.
+    Training knows no partition: slots are drawn evenly, or by weights that learn. When it ends a classifier learns from
+    generated images to name the Gaussian that they were made from, and the clusters are what it says of the real ones.
 
     The paper's setting for handwritten digits is known as ``z_dim=100``, ``spread=0.1``, ``std=0.15``. With so small a
     deviation the classifier does not transfer to real images as well as with 1, the default here.

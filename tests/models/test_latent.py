@@ -1,5 +1,7 @@
 """The mixture in the latent space."""
 
+import math
+
 import pytest
 import torch
 
@@ -63,6 +65,20 @@ def test_rows_of_weights_lie_between_slots():
     between = latent(rows, noise)
     torch.testing.assert_close(between[:2], ends[:2])
     torch.testing.assert_close(between[2], (ends[0] + ends[1]) / 2)
+
+
+@pytest.mark.parametrize(("full", "each"), [(False, 1), (True, 2)])
+def test_densities_are_those_of_the_draws(full, each):
+    """Against torch's own normals, of all Gaussians of a slot alike."""
+    torch.manual_seed(0)
+    latent = GaussianMixture(3, 2, spread=5.0, dynamic=True, full=full, each=each).double()
+    with torch.no_grad():
+        latent.factors.copy_(torch.randn_like(latent.factors))
+    A = latent.factors if full else latent.factors.diag_embed()
+    z = 5 * torch.randn(7, 2, dtype=torch.float64)
+    normals = torch.distributions.MultivariateNormal(latent.means, A @ A.mT)
+    expected = normals.log_prob(z[:, None]).unflatten(1, (3, each)).logsumexp(2) - math.log(each)
+    torch.testing.assert_close(latent.log_densities(z), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_separation_counts_in_standard_deviations():
