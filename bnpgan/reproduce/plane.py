@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bnpgan import data, metrics, recipes
 from bnpgan.mixture import MixtureGAN
+from bnpgan.models import MLP
 from bnpgan.reproduce import framed
 from bnpgan.reproduce.rivals import ON_THE_PLANE
 from bnpgan.reproduce.study import Method, Scores, Study
@@ -107,6 +108,19 @@ def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
         found = replace(found, clusterer=OnlineKMeans(50, memory=20, max_points=10_000))
         return found.scheduled(betas=(0.0, 0.99), generator_rate=1e-3, discriminator_rate=5e-4)
 
+    def weighted(steps: int) -> MixtureGAN:
+        # Weights learn from large batches, and faster than networks, or no Gaussian has left its mode by the end.
+        return recipes.gm_gan(
+            **(common | {"backbone": MLP(256, normalised=False)}),
+            capacity=50,
+            z_dim=2,
+            spread=30.0,
+            weighted=True,
+            latent_rate=2e-2,
+            batch=500,
+            decay=steps,
+        ).scheduled(betas=(0.0, 0.99), generator_rate=5e-4)
+
     def mic_gan(steps: int) -> MixtureGAN:
         return recipes.mic_gan(
             **common,
@@ -133,6 +147,7 @@ def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
         "sc-gan-online-framed": framed.sc_gan_online,
         "mic-gan": mic_gan,
         "gm-gan": made(recipes.gm_gan, capacity=50, z_dim=2, spread=30.0),
+        "gm-gan-weighted": weighted,
         "gan": made(recipes.gan),
         "random-labels": made(recipes.random_label_gan),
         "pacgan2": made(recipes.pac_gan, pack=2),
