@@ -31,6 +31,7 @@ from bnpgan.files import (
 from bnpgan.images import Images
 from bnpgan.page import page
 from bnpgan.partition import Partition
+from bnpgan.plain import from_plain, to_plain
 from bnpgan.run import Run
 from bnpgan.state import State
 
@@ -84,7 +85,7 @@ class RunDirectory:
         for name in IDENTITY:
             new = self.config[name]
             unknown = name == "recipe" and None in (old.get(name), new)  # parts that were made by hand
-            if old.get(name) != new and not unknown:
+            if old.get(name) != new and not unknown and not (name == "recipe" and _completed(old[name]) == new):
                 raise ValueError(
                     f"{self.path} was started with another {name} ({_difference(old.get(name), new)}): "
                     "resume with what it was started with"
@@ -263,6 +264,14 @@ def _is_config(config: Any) -> bool:
         and type(config.get("seed")) is int
         and {"bnpgan", "data", "checksum"} <= config.keys()
     )
+
+
+def _completed(recipe: Any) -> Any:
+    # A recipe as it would be noted today: with the usual values of what it could not be asked at the time.
+    try:
+        return to_plain(from_plain(recipe))
+    except ValueError:
+        return recipe
 
 
 def _difference(old: Any, new: Any, name: str = "") -> str:

@@ -7,9 +7,18 @@ import small
 import torch
 from torch import nn
 
-from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, Identity, evaluating
+from bnpgan import data, recipes
+from bnpgan.features import (
+    FixedEncoder,
+    FromAutoencoder,
+    FromDiscriminator,
+    FromEncoder,
+    FromRotations,
+    Identity,
+    evaluating,
+)
 from bnpgan.features.encoder import shifted, warped
-from bnpgan.models import Gaussian, NoFrames
+from bnpgan.models import DCGAN, Gaussian, NoFrames
 from bnpgan.partition import Partition
 
 K = 4
@@ -119,6 +128,28 @@ def test_an_auto_encoder_learns_the_data_and_only_before_the_first_partition():
     before = features.encoder.weight.clone()
     features.refresh(None, x, Partition.from_labels(x, torch.zeros(400, dtype=torch.int64), 2))
     assert torch.equal(features.encoder.weight, before)
+
+
+def test_a_network_learns_to_name_turns_and_only_before_the_first_partition():
+    x = data.digits()[0]
+    torch.manual_seed(0)
+    features = FromRotations(DCGAN(width=8).encoder((1, 8, 8)), steps=300)
+
+    def named():
+        with torch.no_grad():
+            turned = [features.head(features(None, x[:500].rot90(k, (2, 3)))).argmax(1) == k for k in range(4)]
+        return torch.cat(turned).double().mean()
+
+    assert named() < 0.5
+    features.refresh(None, x[500:], None)
+    assert named() > 0.8  # of digits that it has not seen; by chance 1/4
+    before = features.head.weight.clone()
+    features.refresh(None, x, Partition.from_labels(x.flatten(1), torch.zeros(len(x), dtype=torch.int64), 2))
+    assert torch.equal(features.head.weight, before)
+    with pytest.raises(ValueError, match="must be square to be turned"):
+        features.refresh(None, x[:, :, :4], None)
+    with pytest.raises(ValueError, match="rotations are of images"):
+        recipes.precomputed_label_gan(dim=2, rotations=True)
 
 
 def test_codes_may_come_from_below_the_output():

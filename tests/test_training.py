@@ -19,7 +19,7 @@ from bnpgan.losses import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
 from bnpgan.models import ClusterFrames
 from bnpgan.partition import Partition
 from bnpgan.samplers import Clusterer, FixedLabels, KMeans, RandomLabels
-from bnpgan.training import load, train
+from bnpgan.training import load, noted, train
 
 
 class Dies(NonSaturating):
@@ -498,6 +498,27 @@ def test_resume_asks_for_the_same_run(tmp_path):
     for changed in ({"seed": 1}, {"x": x[:50]}, {"x": x + 1}):
         with pytest.raises(ValueError, match="was started with another"):
             train(gan, **{"x": x, "steps": 4, "out": tmp_path / "run", "progress": False, "resume": True, **changed})
+
+
+def test_a_run_from_before_an_option_was_there_goes_on(tmp_path, monkeypatch):
+    """The option has its usual value in what is resumed; another value is another run."""
+    x, _ = small.points()
+    gan = small.gan("gm_gan", x)
+
+    def noted_then(made):
+        recipe, missing = noted(made)
+        return {name: value for name, value in recipe.items() if name != "weighted"}, missing
+
+    with monkeypatch.context() as then:
+        then.setattr("bnpgan.training.noted", noted_then)
+        train(gan, x, steps=2, out=tmp_path, progress=False)
+    assert "weighted" not in json.loads((tmp_path / "config.json").read_text())["recipe"]
+    assert load(tmp_path).gan.recipe.weighted is False
+    with pytest.raises(ValueError, match=r"another recipe \(weighted"):
+        other = small.gan("gm_gan", x, arguments={"weighted": True})
+        train(other, x, steps=4, out=tmp_path, progress=False, resume=True)
+    train(gan, x, steps=4, out=tmp_path, progress=False, resume=True)
+    assert json.loads((tmp_path / "config.json").read_text())["recipe"]["weighted"] is False
 
 
 def test_a_run_is_loaded_as_it_was(tmp_path):

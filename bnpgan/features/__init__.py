@@ -13,6 +13,7 @@ from bnpgan.features.base import (
 )
 from bnpgan.features.encoder import FromEncoder, shifted
 from bnpgan.features.recogniser import FromRecogniser
+from bnpgan.features.rotations import FromRotations
 
 __all__ = [
     "Features",
@@ -22,6 +23,7 @@ __all__ = [
     "FromEncoder",
     "FromOutputs",
     "FromRecogniser",
+    "FromRotations",
     "Identity",
     "Networks",
     "embed",

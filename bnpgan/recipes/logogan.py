@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from bnpgan.features import FromAutoencoder
+from bnpgan.features import FromAutoencoder, FromRotations
 from bnpgan.mixture import MixtureGAN, check_sizes
 from bnpgan.models import Unconditional
 from bnpgan.recipes.options import At, Options
@@ -17,10 +17,13 @@ from bnpgan.samplers import Clusterer, KMeans
 class PrecomputedLabelGAN(Conditional):
     r"""Logo-GAN: labels once, by k-means on the codes of an auto-encoder, before the GAN is trained.
 
-    For any other encoder, replace the features of the built GAN: ``replace(gan, features=FixedEncoder(encoder))``.
+    Or on the features of a network that learned to name by how much images are turned, as SC-GAN's paper has RotNet
+    beside it. For any other encoder, replace the features of the built GAN:
+    ``replace(gan, features=FixedEncoder(encoder))``.
 
     Args:
         capacity: the number of clusters.
+        rotations: whether a network of turns takes the place of the auto-encoder.
         code_dim: size of the auto-encoder's codes.
         encoder_steps: of its training.
         encoder_rate: its learning rate.
@@ -30,14 +33,17 @@ class PrecomputedLabelGAN(Conditional):
         True
 
     References:
-        "Logo Synthesis and Manipulation with Clustered Generative Adversarial Networks", 2018.
+        "Logo Synthesis and Manipulation with Clustered Generative Adversarial Networks", 2018;
+        "Unsupervised Representation Learning by Predicting Image Rotations", 2018.
     """
 
+    rotations: bool = False
     code_dim: int = 32
     encoder_steps: int = 2000
     encoder_rate: float = 1e-3
     options: ClassVar[Options] = {
         **Conditional.options,
+        "rotations": At("rotations"),
         "code_dim": At("code_dim"),
         "encoder_steps": At("encoder_steps"),
         "encoder_rate": At("encoder_rate"),
@@ -46,6 +52,8 @@ class PrecomputedLabelGAN(Conditional):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_sizes(code_dim=self.code_dim)
+        if self.rotations and self.points:
+            raise ValueError(f"rotations are of images, and the data have shape {self.shape}: leave it out")
 
     def usual_clusterer(self) -> Clusterer:
         """k-means."""
@@ -53,7 +61,11 @@ class PrecomputedLabelGAN(Conditional):
 
     def build(self) -> MixtureGAN:
         """The GAN."""
-        return self.conditional(self._autoencoder)
+        return self.conditional(self._rotations if self.rotations else self._autoencoder)
+
+    def _rotations(self) -> FromRotations:
+        encoder = self.networks.encoder(self.shape)
+        return FromRotations(encoder, steps=self.encoder_steps, learning_rate=self.encoder_rate)
 
     def _autoencoder(self) -> FromAutoencoder:
         encoder = self.networks.encoder(self.shape)

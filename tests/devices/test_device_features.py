@@ -8,7 +8,7 @@ import torch
 from places import assert_on, assert_same, moved
 from torch import nn
 
-from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, Identity
+from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, FromRotations, Identity
 from bnpgan.features.encoder import shifted
 from bnpgan.models import DCGANTrunk, Gaussian, NoFrames
 from bnpgan.partition import Partition
@@ -45,6 +45,7 @@ FEATURES = {
     "FixedEncoder": lambda: FixedEncoder(DCGANTrunk((1, 8, 8), width=4)),
     "FromEncoder": lambda: FromEncoder(DCGANTrunk((1, 8, 8), 4, norm=False), K, head=nn.Linear(32, K)),
     "FromAutoencoder": lambda: FromAutoencoder(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), nn.Linear(3, 64)),
+    "FromRotations": lambda: FromRotations(DCGANTrunk((1, 8, 8), 4, norm=False)),
 }
 
 
