@@ -247,11 +247,13 @@ def test_bad_arguments_of_recognisers_are_named(make, named):
         make()
 
 
-def test_the_page_s_term_is_put_on_the_gan():
+def test_the_page_s_terms_are_put_on_gans():
     page = (Path(__file__).parent.parent / "docs" / "rivals.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
-    names: dict = {}
-    exec(compile(code, "docs/rivals.md", "exec"), names)
-    assert isinstance(names["gan"].auxiliary, SlotRecogniser) and names["gan"].by_hand == ("auxiliary",)
+    made = []
+    for code in re.findall(r"```python\n(.*?)```", page, re.S):
+        names: dict = {}
+        exec(compile(code, "docs/rivals.md", "exec"), names)
+        made.append((type(names["gan"].auxiliary), names["gan"].by_hand))
+    assert made == [(SlotRecogniser, ("auxiliary",)), (MixingWeights, ())]
     for recipe in ("InfoGAN", "ClusterGAN", "DeliGAN", "DMGAN", "MGAN", "MDGAN"):
         assert f"`{recipe}`, `" in page and issubclass(getattr(recipes, recipe), recipes.Recipe)

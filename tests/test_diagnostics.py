@@ -64,8 +64,8 @@ def test_a_chain_is_stepping_by_hand(sampler, labels):
 def test_a_chain_knows_nothing_of_the_others_nor_of_the_generator():
     x = points()
     state = torch.get_rng_state()
-    both = LEARNED.chain(x, n=4, seeds=(1, 2), progress=False)
-    alone = LEARNED.chain(x, n=4, seeds=(2,), progress=False)
+    both = LEARNED.chain(x, n=20, seeds=(1, 2), progress=False)
+    alone = LEARNED.chain(x, n=20, seeds=(2,), progress=False)
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.equal(alone.labels[0], both.labels[1])
     for name, values in alone.trace.items():

@@ -14,10 +14,14 @@ from bnpgan.components.shapes import data_center
 from bnpgan.grids import Grid, as_grid, check_positive
 from bnpgan.memory import remembered
 
-_DECADES = [*range(-12, -3), *(-3 + half / 2 for half in range(12))]
-FACTORS = Grid(10.0 ** torch.tensor(_DECADES, dtype=torch.float64))
+_BEYOND = range(1, 10)  # decades
+FACTORS = Grid(
+    10.0
+    ** torch.tensor([*(-3.0 - j for j in reversed(_BEYOND)), *(-3 + j / 2 for j in range(12))], dtype=torch.float64),
+    -math.log(2) * torch.tensor([*reversed(_BEYOND), *(12 * [0])], dtype=torch.float64),
+)
 """The prior mean of a cluster's covariance is one of these multiples of a covariance within groups, all alike: two to a
-decade from .001 to 316, and on to where clusters are points, so that no data want one beyond its end,"""
+decade from .001 to 316, and on, ever less likely, to where clusters are points, so that no data want one beyond."""
 WEIGHT = 0.01
 """and weighs as much as this share of the points: with more, clusters much narrower than others are not found; with
 nothing, clusters of real data, which are no Gaussians, are cut in pieces, the more of them the more data there are."""

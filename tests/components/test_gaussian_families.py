@@ -125,7 +125,7 @@ def test_default_prior_means_of_a_covariance_are_multiples_of_those_within_group
     shapes = within_covariances(x, diagonal=kind is not NormalInverseWishart)
     members, log_weights = kind(nu=9.0).resolve(x)
     assert len(members) == len(log_weights) == len(shapes) * len(FACTORS)
-    torch.testing.assert_close(log_weights.exp(), torch.full_like(log_weights, 1 / len(members)))
+    torch.testing.assert_close(log_weights.exp(), FACTORS.log_weights.exp().repeat(len(shapes)) / len(shapes))
     expected = [factor * reduced(shape) for shape in shapes for factor in FACTORS.values]
     for prior, scale in zip(members, expected, strict=True):
         torch.testing.assert_close(prior.scale / (prior.nu - given_up), scale)

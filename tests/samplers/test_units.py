@@ -44,7 +44,7 @@ class Towards(NormalInverseWishart):
 def test_a_scale_that_depends_on_units_is_found_out():
     x, truth = blobs()
     x = torch.cat([x, 1e6 * torch.randn(180, 1, dtype=torch.float64)], 1)
-    assert adjusted_rand_score(truth, fitted(KINDS["StickBreaking"], Towards(), x)) < 0.5
+    assert adjusted_rand_score(truth, fitted(KINDS["StickBreaking"], Towards(factor=1.0), x)) < 0.5
 
 
 @each_kind
@@ -84,5 +84,3 @@ def test_the_restaurant_finds_what_there_is_in_many_dimensions(N, D, K):
     labels = sampler.fit(x).labels
     assert sampler.log_joint(x, labels) > sampler.log_joint(x, truth) - 50
     assert adjusted_rand_score(truth, labels) == 1
-    *_, last = sampler.seatings(x)  # what its start was: one after another
-    assert sampler.log_joint(x, last.labels) < sampler.log_joint(x, truth) - 50 or K == 1 == len(last.labels.unique())
