@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from bnpgan import parallel
@@ -20,12 +19,12 @@ from bnpgan.models import Adaptive
 from bnpgan.partition import Partition, reduced
 from bnpgan.randomness import own_randomness
 from bnpgan.run import Run
+from bnpgan.standing import settle_
 from bnpgan.state import State
 
 __all__ = ["TRAIN", "Training", "own_randomness"]
 
 TRAIN, SUBSET, CLUSTER, FOLLOW, SETTLE = range(1, 6)  # what draws from a stream of random numbers of its own
-STANDING = 32  # batches whose activations the averaged generator is normalised by
 UNCHECKED = 1000  # steps, at most, until losses are checked to be finite: each check waits for the device
 
 
@@ -42,7 +41,6 @@ class Training(State):
         both = zip(self.averaged.modules(), self.maker.modules(), strict=True)
         # Modules and not their buffers, for a module may replace the tensor of a buffer.
         self.buffered = [(copied, module) for copied, module in both if list(module.buffers(recurse=False))]
-        self.normalised = [module for module in self.averaged.modules() if isinstance(module, _BatchNorm)]
         self.cast = torch.autocast(self.device.type, torch.bfloat16, enabled=gan.schedule.bf16)
         self.adaptive = [module for module in self.gan.discriminator.modules() if isinstance(module, Adaptive)]
         self.losses: list[Tensor] = []  # of D and of G in turn: of the last step, and of all that were not checked
@@ -105,33 +103,16 @@ class Training(State):
         return real, fake.to(real.dtype), None if judged is None else c, z, c
 
     def settle(self) -> None:
-        """Have averaged weights normalise by the statistics of their own activations, on slots as they now are drawn.
+        """Have averaged weights normalise by statistics of their own, over slots as training draws them now."""
+        generator, latent, partition = self.averaged["generator"], self.averaged["latent"], self.partition
+        n, capacity = self.gan.schedule.batch, self.gan.clusterer.capacity
 
-        Those of the weights as they are, which go along with them step by step, are of other activations: images by
-        them are darker or bolder than what any generator has learned to draw.
+        def draw() -> Tensor:
+            c = latent.slots(n, capacity, self.device) if partition is None else partition.sample(n)  # type: ignore[operator]
+            return generator(latent(c), c)
 
-        References:
-            "Large Scale GAN Training for High Fidelity Natural Image Synthesis", 2019, section 3.1 (standing
-            statistics); "Averaging Weights Leads to Wider Optima and Better Generalization", 2018, section 3.2.
-        """
-        generator, latent, batch = self.averaged["generator"], self.averaged["latent"], self.gan.schedule.batch
-        if not self.normalised:
-            return
-        momenta, training = [module.momentum for module in self.normalised], generator.training
-        for module in self.normalised:
-            module.reset_running_stats()
-            module.momentum = None  # an even mean over the batches
-        generator.train()
-        with own_randomness(self.images, self.seed, SETTLE, self.step), torch.no_grad():
-            for _ in range(STANDING):
-                if self.partition is None:
-                    c = latent.slots(batch, self.gan.clusterer.capacity, self.device)  # type: ignore[operator]
-                else:
-                    c = self.partition.sample(batch)
-                generator(latent(c), c)
-        generator.train(training)
-        for module, momentum in zip(self.normalised, momenta, strict=True):
-            module.momentum = momentum
+        with own_randomness(self.images, self.seed, SETTLE, self.step):
+            settle_(generator, draw)
 
     def recluster(self) -> None:
         """Make a new partition of all images, in the slots of the old one; ``train`` says when it is refused."""

@@ -194,8 +194,8 @@ def test_the_weights_of_a_latent_mixture_follow_the_gradient_of_the_expected_los
     assert (expected.abs() > 8 * error).any()  # the test could tell it from 0
 
 
-def test_gm_gan_leaves_a_gaussian_to_itself_that_no_data_want():
-    """One mode in ten has nine tenths of the data; with even weights every Gaussian keeps its share."""
+def test_gm_gan_s_weights_learn_the_shares_of_two_unequal_modes():
+    """Nine tenths of the data are one mode's, and so is the weight; even weights would give each mode half."""
     torch.manual_seed(0)
     x = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).repeat_interleave(torch.tensor([450, 50]), 0)
     x += 0.05 * torch.randn(500, 2)

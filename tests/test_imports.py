@@ -51,7 +51,8 @@ fidelity: images metrics run
 watching: bnpgan callbacks files mixture partition plotting report run training
 files: components disk partition
 state: files limits mixture partition run
-loop: bnpgan features images metrics mixture models parallel partition randomness run state
+standing:
+loop: bnpgan features images metrics mixture models parallel partition randomness run standing state
 checkpoint: bnpgan disk features files images page partition plain report run state
 training: bnpgan callbacks checkpoint images loop mixture parallel partition plain randomness ranges ranks
 training: run signals state

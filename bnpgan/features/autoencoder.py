@@ -1,17 +1,14 @@
 """Codes of an auto-encoder that is trained once, on the images alone: the features of Logo-GAN."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnpgan.features.base import Features, Networks, evaluating
-from bnpgan.images import Images
-from bnpgan.partition import Partition
+from bnpgan.features.once import LearnedOnce
 
 __all__ = ["FromAutoencoder"]
 
 
-class FromAutoencoder(Features):
+class FromAutoencoder(LearnedOnce):
     r"""The codes of an auto-encoder that learns once, before the first partition, and reads nothing of the GAN.
 
     .. math:: \min_{E, F} \; E_i \| F(E(x_i)) - x_i \|^2
@@ -39,24 +36,9 @@ class FromAutoencoder(Features):
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, steps: int = 2000, batch: int = 64, learning_rate: float = 1e-3
     ) -> None:
-        super().__init__()
-        if min(steps, batch) < 1:
-            raise ValueError(f"steps and batch must be at least 1, got {steps} and {batch}: pass e.g. 2000 and 64")
-        self.encoder, self.decoder, self.steps, self.batch = encoder, decoder, steps, batch
-        parameters = [*encoder.parameters(), *decoder.parameters()]
-        self.optimizer = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+        super().__init__(encoder, decoder, steps, batch, learning_rate)
+        self.decoder = decoder
 
-    def forward(self, gan: Networks, images: Tensor) -> Tensor:
-        """``E(x)``, ``(B, D)``."""
-        with evaluating(self.encoder):
-            return self.encoder(images)
-
-    def refresh(self, gan: Networks, images: Images, partition: Partition | None) -> None:
-        """Train before the first partition; the codes of later ones are the same."""
-        assert self.optimizer is not None
-        for _ in range(self.steps if partition is None else 0):
-            x = images[torch.randint(len(images), (self.batch,), device=images.device)]
-            loss = F.mse_loss(self.decoder(self.encoder(x)), x)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+    def loss(self, x: Tensor) -> Tensor:
+        """The mean squared error of what the decoder makes of the codes."""
+        return F.mse_loss(self.decoder(self.encoder(x)), x)
