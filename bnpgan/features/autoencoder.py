@@ -24,6 +24,7 @@ class FromAutoencoder(LearnedOnce):
         ValueError: if ``steps`` or ``batch`` is below 1.
 
     Example:
+        >>> import torch
         >>> features = FromAutoencoder(nn.Linear(4, 2), nn.Linear(2, 4), steps=10)
         >>> features.refresh(None, torch.randn(100, 4), None)
         >>> features(None, torch.randn(3, 4)).shape
