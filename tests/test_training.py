@@ -349,11 +349,11 @@ def drift(averaged, draw):
 
 
 def test_averaged_weights_are_normalised_by_statistics_of_their_own(tmp_path):
-    """In a run and in what is loaded of it; the statistics that go along with them step by step are others."""
+    """In a run, with a directory and without, and in what is loaded; those that go along step by step are others."""
     x, _ = small.points()
     gan = small.gan("sc_gan", x, arguments={"average": 0.99, "learning_rate": 1e-2})
-    run = train(gan, x, steps=60, out=tmp_path, progress=False)
-    for each in (run, load(tmp_path)):
+    runs = [train(gan, x, steps=60, out=out, progress=False) for out in (None, tmp_path)]
+    for each in (*runs, load(tmp_path)):
         assert drift(each.averaged, lambda each=each: each.sample(4000)) < 0.1
     training = Training(gan, x, 0)
     for _ in range(60):
