@@ -22,6 +22,7 @@ ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where t
 AGAIN = 2000  # points at least that all attempts take together: few points are quick, and have more modes to miss
 ATTEMPTS = 2  # at most, from each number of cells
 ALIKE = 1e-4  # nats by which two attempts that found the same may differ
+ALONE = 5000  # points, of which each can go where it is likeliest given the others
 NEAR = 64  # other clusters with which one is compared: in many dimensions the pieces of one may lie far apart
 FEW = 200  # points of each cluster that are looked at to find out whether it is two
 TRIES = 4  # to split it
@@ -35,11 +36,13 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     From the cells of k-means++ seeds, in units of the spread of each column, points go to the cluster under which they
     are likeliest, until none moves or ten times; then two clusters are merged while that makes the labels likelier,
     :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, the best two first, and all points go where they are likeliest
-    again, twice. So from one cell, from few and from many, never more than there are slots or points to carry them,
-    D + 1 each; of what they lead to the labels of the highest ``log_joint`` are kept. Of many points a subset does
-    this, and the others follow. Two clusters that had one seed are by then one: each cluster is split where that makes
-    the labels likelier, of few points again and again. A family without marginal likelihoods in closed form does
-    without merges and splits.
+    again, twice. Up to 5,000 points ask where they are likeliest given all *others*, :math:`n_k m(S_k \cup x_i) /
+    m(S_k)` without :math:`x_i` in :math:`S_k`: a cluster of few points in many dimensions is what it is by the very
+    point that asks, and would keep all that it has. So from one cell, from few and from many, never more than there
+    are slots or points to carry them, D + 1 each; of what they lead to the labels of the highest ``log_joint`` are
+    kept. Of many points a subset does this, and the others follow. Two clusters that had one seed are by then one: each
+    cluster is split where that makes the labels likelier, of few points again and again. A family without marginal
+    likelihoods in closed form does without merges and splits.
 
     Args:
         x: points ``(N, D)``.
@@ -81,11 +84,7 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
 def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
     if cells == 1:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    labels = seeded_labels(x / data_spread(x), cells)
-    for _ in range(ROUNDS):
-        before, labels = labels, _likeliest(x, sampler.component, x, labels, cells)
-        if not ranks.all_max((labels != before).any().float()):
-            break
+    labels = _followed(x, seeded_labels(x / data_spread(x), cells), sampler, cells)
     for _ in range(2):
         before, labels = labels, _settled(x, labels, sampler)
         if not ranks.all_max((labels != before).any().float()):
@@ -95,9 +94,40 @@ def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
 
 def _settled(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
     prior, component, capacity = sampler.prior, sampler.component, sampler.capacity
-    if isinstance(component, ExponentialFamily):
-        labels = _merged(x, labels, prior, component, capacity)
-    return _likeliest(x, component, x, labels, capacity)
+    if not isinstance(component, ExponentialFamily):
+        return _likeliest(x, component, x, labels, capacity)
+    labels = _merged(x, labels, prior, component, capacity)
+    return _followed(x, labels, sampler, capacity)
+
+
+def _followed(x: Tensor, labels: Tensor, sampler: Sampler, slots: int) -> Tensor:
+    # Points go where they are likeliest, until none moves: of few, given the others, for a cluster of few in many
+    # dimensions is what it is by the very point that asks.
+    component = sampler.component
+    for _ in range(ROUNDS):
+        before = labels
+        if isinstance(component, ExponentialFamily) and ranks.number(x) <= ALONE:
+            labels = _likeliest_given_others(x, labels, sampler.prior, component, slots)
+        else:
+            labels = _likeliest(x, component, x, labels, slots)
+        if not ranks.all_max((labels != before).any().float()):
+            break
+    return labels
+
+
+def _likeliest_given_others(
+    x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamily, slots: int
+) -> Tensor:
+    stats, counts = component.stats(x, labels, slots), ranks.counts(labels, slots)
+    log_density, log_number = component.log_predictive(stats, x), stats.n.log().repeat(len(x), 1)
+    own = torch.arange(len(x), device=x.device), labels
+    log_density[own] = -component.log_predictive(stats, x, share=-1.0)[own]
+    log_number[own] = (stats.n[labels] - 1).log()
+    if (counts == 1).any():  # a point by itself can stay so
+        fewer = counts.index_fill(0, (counts == 1).nonzero()[0], 0)
+        anew = prior.log_eppf(counts) - prior.log_eppf(fewer) + fewer.sum().log()
+        log_number[own] = torch.where(counts[labels] == 1, anew, log_number[own])
+    return (log_density + log_number).argmax(1)
 
 
 def _ordered(labels: Tensor, capacity: int) -> Tensor:

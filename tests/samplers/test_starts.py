@@ -91,6 +91,26 @@ def test_two_in_one_are_split_and_gaussians_are_not(family, monkeypatch):
     assert torch.equal(starts._split(x, joined, sampler), joined)
 
 
+def test_no_point_of_wine_is_likelier_elsewhere():
+    # A covariance of fifty points in thirteen dimensions is what it is by each one of these. Where points judge a
+    # cluster of which they are part, several are likelier elsewhere. The start counts the n_k points of a cluster where
+    # the law of labels may have other masses, and so may be off by a little.
+    torch.manual_seed(0)
+    x = torch.as_tensor(StandardScaler().fit_transform(load_wine().data))
+    sampler = CRPGibbs(DP, NormalInverseWishart(), capacity=10)
+    labels = starting_labels(x, sampler)
+    here, used = float(sampler.log_joint(x, labels)), labels.unique().tolist()
+    moved = [labels.index_fill(0, torch.tensor([i]), k) for i in range(len(x)) for k in used]
+    assert len(used) > 1 and sum(float(sampler.log_joint(x, z)) > here + 0.5 for z in moved) <= 2
+
+
+@pytest.mark.parametrize("kind", [StickBreaking, Algorithm8])
+def test_a_point_by_itself_may_stay_so(kind):
+    x = torch.cat([torch.randn(60, 2, generator=torch.Generator().manual_seed(0)), torch.tensor([[40.0, 40.0]])])
+    labels = starting_labels(x, kind(DP, NormalInverseWishart(), capacity=10))
+    assert (labels == labels[-1]).sum() == 1
+
+
 def test_families_without_marginals_or_with_categories_start_too():
     x = torch.randn(50, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     assert starting_labels(x, StickBreaking(DP, SemiConjugateNormal(), capacity=5)).max() < 5
