@@ -95,6 +95,15 @@ def test_every_method_on_images_is_built_with_the_same_networks(name):
             assert not method.supervised or gan.clusterer.capacity >= 2
 
 
+def test_clusters_of_clothes_are_found_once_in_the_hidden_layer_and_of_digits_in_rounds_in_the_codes():
+    x = torch.zeros(2, 1, 28, 28)
+    for name, rounds, codes in (("fashion-mnist", 1, False), ("mnist", 14, True)):
+        gan = STUDIES[name].methods["mic-gan"].make(2400)
+        assert sum(map(gan.schedule.clusters_at, range(2400))) == rounds
+        assert (gan.features(gan, x).shape[1] == gan.clusterer.capacity) == codes
+        assert (gan.clusterer.component.scale is not None) == codes  # the hidden layer has other units
+
+
 def test_a_study_trains_on_the_bytes_of_its_images_and_judges_what_is_drawn(tmp_path, monkeypatch):
     if not (root := os.environ.get("BNPGAN_DATA")):
         pytest.skip("BNPGAN_DATA is not set: the folder of the images")
