@@ -18,7 +18,7 @@ from bnpgan.waits import read
 DRAWS = 512  # points of a pair that its launch looks at, drawn with replacement
 STEPS = 4  # of expectation-maximisation in a launch
 WORTH = (4, 8, 32)  # points that a launch counts for when blocks grow
-LONG = math.e  # times the points of a pair: the longest odds at which one of them is allocated
+LONG = 10.0  # times the points of a pair: the longest odds at which one of them is allocated
 FLOPS = {"cpu": 6e6}  # half of what takes as long as the operations of one block
 LAUNCHED = 4e10  # the same on a GPU, to which operations are launched one by one
 
@@ -78,7 +78,7 @@ class Allocation:
     from the start; where the move is a merge, the sides are the present clusters. Of a pair of n points each goes to
     side 1 with log-odds that are cut off,
 
-    .. math:: \log \frac{q_1(x)}{q_0(x)} = \max(-b, \min(b, \ell_1(x) - \ell_0(x))), \quad b = 1 + \log n,
+    .. math:: \log \frac{q_1(x)}{q_0(x)} = \max(-b, \min(b, \ell_1(x) - \ell_0(x))), \quad b = \log 10 n,
 
     where :math:`\ell_h` is what the launch, and points placed before, say of side h. As n is that of both sides
     together, b is the same before and after a move.

@@ -139,13 +139,13 @@ class CountsAgain(SplitMerge):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "move"),
-    [(LaunchFromTheSplit, Allocation.grow), (ProposalForgotten, Allocation.plug_in)],
+    ("wrong", "move", "moves"),
+    [(LaunchFromTheSplit, Allocation.grow, 3000), (ProposalForgotten, Allocation.plug_in, 1200)],
     ids=["launch", "q"],
 )
-def test_wrong_allocation_is_noticed(wrong, move):
+def test_wrong_allocation_is_noticed(wrong, move, moves):
     sampler = SplitMerge(Idle(DirichletProcess(1.0), family(1), capacity=6), pairs=4)
-    assert flow(sampler, POINTS[:4, :1], 1200, lambda allocation: move(wrong(*vars(allocation).values()))) < LEVEL
+    assert flow(sampler, POINTS[:4, :1], moves, lambda allocation: move(wrong(*vars(allocation).values()))) < LEVEL
 
 
 def test_wrong_probability_of_anchors_is_noticed():
