@@ -1,11 +1,13 @@
 """Proposals of split-merge moves: how the points of a pair of anchors are allocated to its two sides."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from bnpgan import ranks
 from bnpgan.components.base import Stats
@@ -16,6 +18,7 @@ from bnpgan.waits import read
 DRAWS = 512  # points of a pair that its launch looks at, drawn with replacement
 STEPS = 4  # of expectation-maximisation in a launch
 WORTH = (4, 8, 32)  # points that a launch counts for when blocks grow
+LONG = 10.0  # times the points of a pair: the longest odds at which one of them is allocated
 FLOPS = {"cpu": 6e6}  # half of what takes as long as the operations of one block
 LAUNCHED = 4e10  # the same on a GPU, to which operations are launched one by one
 
@@ -69,10 +72,16 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Allocation:
-    """Ways to allocate the points of each pair to its two sides, under the hyper-parameters in ``stats``.
+    r"""Ways to allocate the points of each pair to its two sides, under the hyper-parameters in ``stats``.
 
     Each gives the sides ``(n,)`` and the log-probability ``(P,)`` of that allocation. The anchors are in sides 0 and 1
-    from the start; where the move is a merge, the sides are the present clusters.
+    from the start; where the move is a merge, the sides are the present clusters. Of a pair of n points each goes to
+    side 1 with log-odds that are cut off,
+
+    .. math:: \log \frac{q_1(x)}{q_0(x)} = \max(-b, \min(b, \ell_1(x) - \ell_0(x))), \quad b = \log 10 n,
+
+    where :math:`\ell_h` is what the launch, and points placed before, say of side h. As n is that of both sides
+    together, b is the same before and after a move.
     """
 
     x: Tensor
@@ -137,8 +146,13 @@ class Allocation:
         return self.component.log_marginal(apart).view(-1, 2).sum(1) - self.component.log_marginal(both)
 
     def _allocate(self, rows: Tensor | slice, logits: Tensor) -> tuple[Tensor, Tensor]:
-        # The sides of some points, drawn for a split, and the log-probability of each: anchors have no choice.
-        pairs, log_p = self.pairs, logits.log_softmax(1)
+        # The sides of some points, drawn for a split, and the log-probability of each: anchors have no choice. The odds
+        # are at most LONG times the points of the pair: in a split so few points are on the side against all odds that
+        # most have none, and a merge of clusters that are no Gaussians does not pay hundreds of nats for a few of them.
+        pairs, odds = self.pairs, logits[:, 1] - logits[:, 0]
+        bound = pairs.size[pairs.pair[rows]].to(odds).log() + math.log(LONG)
+        odds = torch.minimum(torch.maximum(odds, -bound), bound)
+        log_p = torch.stack([logsigmoid(-odds), logsigmoid(odds)], 1)
         drawn = (torch.rand(len(log_p), dtype=log_p.dtype, device=log_p.device) < log_p[:, 1].exp()).long()
         side = torch.where(pairs.split[pairs.pair[rows]], drawn, pairs.side[rows])
         anchor = pairs.rank[rows] < 2

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from rewritten import rewritten
 from scipy import stats
 from torch import Tensor
 
@@ -138,18 +139,40 @@ class CountsAgain(SplitMerge):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "move"),
-    [(LaunchFromTheSplit, Allocation.grow), (ProposalForgotten, Allocation.plug_in)],
+    ("wrong", "move", "moves"),
+    [(LaunchFromTheSplit, Allocation.grow, 3000), (ProposalForgotten, Allocation.plug_in, 1200)],
     ids=["launch", "q"],
 )
-def test_wrong_allocation_is_noticed(wrong, move):
+def test_wrong_allocation_is_noticed(wrong, move, moves):
     sampler = SplitMerge(Idle(DirichletProcess(1.0), family(1), capacity=6), pairs=4)
-    assert flow(sampler, POINTS[:4, :1], 1200, lambda allocation: move(wrong(*vars(allocation).values()))) < LEVEL
+    assert flow(sampler, POINTS[:4, :1], moves, lambda allocation: move(wrong(*vars(allocation).values()))) < LEVEL
 
 
 def test_wrong_probability_of_anchors_is_noticed():
     sampler = CountsAgain(Idle(DirichletProcess(1.0), family(1), capacity=5), pairs=4)
     assert flow(sampler, POINTS[:4, :1], 800, Allocation.plug_in) < LEVEL
+
+
+def odds_fit(kind: type[Allocation]) -> bool:
+    """Whether a merge takes points against all odds for as rare as a split draws them: a z-score below 5."""
+    x, labels, i, j = torch.randn(20, 1).double(), torch.arange(20) % 2, torch.tensor([0]), torch.tensor([1])
+    logits, drawn, family_ = torch.tensor([[0.0, -50.0]]).double().expand(20, 2), 0, family(1)
+    stats, rows = family_.stats(x, labels, 2), slice(None)
+    merge = Pairs.disjoint(i, j, labels, 2)
+    side, log_q = kind(x, merge, family_, stats)._allocate(rows, logits)
+    split = kind(x, Pairs.disjoint(i, j, 0 * labels, 2), family_, stats)
+    for _ in range(500):
+        drawn += int(split._allocate(rows, logits)[0].sum()) - 1  # without the anchor
+    expected = 500 * 18 * float(log_q[(side == 1) & (merge.rank > 1)][0].exp())
+    return abs(drawn - expected) < 5 * max(expected, 1.0) ** 0.5
+
+
+def test_the_longest_odds_are_the_same_for_splits_and_merges():
+    torch.manual_seed(0)
+    assert odds_fit(Allocation)
+    assert not odds_fit(rewritten(Allocation, "log_p.gather(", "logits.log_softmax(1).gather("))
+    size = "pairs.size[pairs.pair[rows]].to(odds)"
+    assert not odds_fit(rewritten(Allocation, size, f"({size} / (1 + pairs.side.sum()))"))
 
 
 def test_kept_pairs_are_disjoint_and_hold_whole_clusters():
