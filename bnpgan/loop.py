@@ -64,22 +64,20 @@ class Training(State):
             for group, rate in zip(self.optimizers[name].param_groups, rates, strict=True):
                 put_rate(group, rate * s.rate_at(self.step))
         penalised = s.penalty is not None and self.step % s.penalty.every == 0
-        self.losses.append((self.captured or self.descend)(penalised))
+        step = self.descend if self.captured is None else self.captured
+        self.losses.append(step(penalised))
         self.step += 1
         self.seconds["all"] += time.perf_counter() - start
 
     def descend(self, penalised: bool) -> Tensor:
-        """What is computed in one step, with the penalty or without: the losses of D and of G, ``(2,)``.
-
-        It is this that becomes a CUDA graph: nothing here may depend on the step or on numbers on the device.
-        """
+        """One step, with the penalty or without, as a CUDA graph can hold it; the losses of D and of G, ``(2,)``."""
         gan, s = self.gan, self.gan.schedule
         for _ in range(s.discriminator_steps):
             real, fake, judged, z, c = self.batch()
             with self.cast:
                 outputs = gan.discriminator(real, judged), gan.discriminator(fake.detach(), judged)
             loss_d = gan.loss.discriminator(*outputs, judged, judged)
-            if penalised:
+            if penalised and s.penalty is not None:
                 loss_d = loss_d + s.penalty(gan.discriminator, real, fake.detach(), judged)
             loss_d = loss_d + gan.auxiliary.discriminator(gan, real, fake.detach(), z.detach(), c)
             _descend(self.optimizers["discriminator"], loss_d)

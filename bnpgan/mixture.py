@@ -44,9 +44,8 @@ class Schedule:
         average: decay of the averaged weights a step.
         bf16: whether generator and trunk compute in bfloat16, where torch's autocast does; logits, losses, penalties,
             encoders and clusters stay in single precision and above. Fast on GPUs, and on CPUs that have AMX.
-        graphs: whether steps are CUDA graphs on a GPU, one launch each; elsewhere steps are taken as ever. Small networks
-            keep a host busier than a GPU. Not for data that are fetched at each step, clusterers that follow
-            mini-batches, or several processes. The step after each partition is taken eagerly.
+        graphs: whether steps on a GPU are CUDA graphs, a launch each, see ``bnpgan.graphs``; on a CPU they are taken as
+            ever. Not for data that are fetched at each step, clusterers that follow mini-batches, or several processes.
         log: steps from one line of ``stats.jsonl`` to the next.
         save: steps from one checkpoint to the next.
 

@@ -18,7 +18,9 @@ from bnpgan.recipes import RECIPES, SCGAN
 from bnpgan.samplers import OnlineKMeans, RandomLabels
 from bnpgan.training import train
 
-EXACT = dict.fromkeys(["generator_rate", "discriminator_rate", "latent_rate"], 2**-10)  # in single precision too, as graphs have them
+EXACT = dict.fromkeys(
+    ["generator_rate", "discriminator_rate", "latent_rate"], 2**-10
+)  # in single precision too, as graphs have them
 slow = partial(pytest.param, marks=pytest.mark.slow)
 REDRAWN = {"random_label_gan"}  # their labels are drawn at each step
 
@@ -122,6 +124,7 @@ def test_a_step_is_replayed_but_for_the_first_of_each_kind_after_a_partition(gpu
                 with gpu.counted() as waits:
                     training.advance()
                 assert waits.total() == 0
+                assert len({tuple(losses.tolist()) for losses in training.losses[-4:]}) == 4  # replays write over none
             else:
                 training.advance()
     # Eagerly at first, and captured at the second: the penalty comes at steps 0, 4 and 8, the partition before 0 and 9.
