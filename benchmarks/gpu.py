@@ -13,7 +13,9 @@ is found, what it says in ``DIR/STAGE.log``. A stage that fails, or runs out of 
 3. ``ceilings``: what the device can do: copies, matrix products, launches, waits.
 4. ``samplers``: a sweep of large sets, over the product that bounds it and the bytes that it must move; memory; waits.
 5. ``training``: images a second of MIC-GAN and SC-GAN beside a bare loop, and the share of clustering.
-6. ``mnist``: MIC-GAN on MNIST, ``BNPGAN_DATA`` or ``--data-root``, until the time is over: scores by round, a picture.
+6. ``graphs``: steps of training as CUDA graphs, in half precision and both, beside eager ones: images a second, whether
+   the losses are the same, memory, and how often the host waits in ten steps.
+7. ``mnist``: MIC-GAN on MNIST, ``BNPGAN_DATA`` or ``--data-root``, until the time is over: scores by round, a picture.
 """
 
 import argparse
@@ -41,7 +43,7 @@ import torch  # noqa: E402  (the package is beside this folder)
 from torch import Tensor  # noqa: E402
 
 Row = dict[str, Any]
-SECONDS = {"tests": 120, "exactness": 90, "ceilings": 20, "samplers": 80, "training": 60, "mnist": 1000}
+SECONDS = {"tests": 120, "exactness": 90, "ceilings": 20, "samplers": 80, "training": 60, "graphs": 60, "mnist": 1000}
 """The most that a stage may take; the last takes what is left."""
 LIMIT = 9_000  # bytes of the table: what a terminal, or the end of an output that is cut, still shows
 
@@ -461,7 +463,67 @@ def in_turns(stage: Stage, loops: list[Callable[[int], None]]) -> list[float]:
     return [statistics.median(column) for column in zip(*taken[1:], strict=True)]
 
 
-# 6. MIC-GAN on MNIST.
+# 6. Graphs.
+
+
+def graphs(stage: Stage) -> None:
+    """What makes a step fast, one by one and together, in turns; the reference is the eager step in single precision"""
+    ways: dict[str, Row] = {"eager": {}, "graphs": {"graphs": True}, "bf16": {"bf16": True}}
+    ways |= {"bf16, graphs": {"bf16": True, "graphs": True}}
+    sides, batches, N = ((8,), (16,), 200) if stage.small else ((28, 32), (64, 512), 60_000)
+    for side in sides:
+        x = torch.randint(256, (N, 1 if side < 32 else 3, side, side), dtype=torch.uint8, device=stage.device)
+        for batch in batches:
+            for name in ("MIC-GAN", "SC-GAN"):
+                about: Row = {"gan": name, "side": side, "batch": batch}
+                if stage.left() < 10:
+                    stage.put(**about, failed="out of time")
+                    continue
+                try:
+                    for row in _ways(stage, name, x, batch, ways):
+                        stage.put(**about, **row)
+                except (RuntimeError, ValueError) as error:
+                    stage.put(**about, failed=f"{type(error).__name__}: {error}"[:150])
+
+
+def _ways(stage: Stage, name: str, x: Tensor, batch: int, ways: dict[str, Row]) -> Iterator[Row]:
+    from training import Ours
+
+    from bnpgan.images import images_of
+    from bnpgan.loop import TRAIN, own_randomness
+    from bnpgan.losses import R1
+
+    images = images_of(x, "x")[0]  # bytes on the device, as train has them
+    loops, losses, memory = {}, {}, {}
+    for way, fields in ways.items():
+        gan = _gan(name, 2 * x[:1].float() / 255 - 1, batch, stage.small)
+        gan = gan.scheduled(penalty=R1(1.0, every=4), **fields)
+
+        def begin(way: str = way, gan: Any = gan) -> None:
+            with own_randomness(images, 0, TRAIN):
+                loops[way] = Ours(gan, images)
+                for _ in range(8 if stage.small else 20):
+                    loops[way].training.advance()
+
+        memory[way] = stage.memory(begin)
+        if way not in loops:  # on a CPU, where memory is not looked at
+            begin()
+        losses[way] = torch.stack(loops[way].training.losses).cpu()
+    seconds = in_turns(stage, [loop.advance for loop in loops.values()])
+    for (way, loop), taken in zip(loops.items(), seconds, strict=True):
+        apart = (losses[way] - losses["eager"]).abs().amax(1)
+        yield {
+            "way": way,
+            "images": batch / taken,
+            "ratio": seconds[0] / taken,
+            "first": float(apart[:8].max()),  # steps, in which rounding has not yet grown
+            "last": float(apart.max()),
+            "memory": memory[way],
+            "waits": stage.waits(lambda loop=loop: [loop.training.advance() for _ in range(10)]),  # type: ignore[misc]
+        }
+
+
+# 7. MIC-GAN on MNIST.
 
 
 def mnist(stage: Stage) -> None:
@@ -598,6 +660,20 @@ SHOWN: dict[str, Callable[[list[Row]], Iterator[str]]] = {
         {"gan": "", "side": "d", "batch": "d", "images": ",.0f", "bare": ",.0f", "ratio": ".2f", "round": ".2f"}
         | {"every": "d", "clustering": ".1%"},
     ),
+    "graphs": lambda rows: _columns(
+        rows,
+        {
+            "gan": "",
+            "side": "d",
+            "batch": "d",
+            "way": "",
+            "images": ",.0f",
+            "ratio": ".2f",
+            "first": ".1e",
+            "last": ".1e",
+        }
+        | {"memory": ".0f", "waits": "d"},
+    ),
     "mnist": lambda rows: _columns(
         rows[-16:],
         {"data": "", "step": "d", "elapsed": ".0f", "clusters": "d", "nmi": ".3f", "ari": ".3f", "purity": ".3f"}
@@ -610,6 +686,7 @@ STAGES: dict[str, Callable[[Stage], None]] = {
     "ceilings": ceilings,
     "samplers": samplers,
     "training": training,
+    "graphs": graphs,
     "mnist": mnist,
 }
 

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from bnpgan import parallel
 from bnpgan.features import Features, embed
+from bnpgan.graphs import Captured, check_graphs, put_rate
 from bnpgan.images import Images
 from bnpgan.metrics import effective_clusters, large_clusters, nmi
 from bnpgan.mixture import MixtureGAN
@@ -43,26 +44,40 @@ class Training(State):
         self.buffered = [(copied, module) for copied, module in both if list(module.buffers(recurse=False))]
         self.cast = torch.autocast(self.device.type, torch.bfloat16, enabled=gan.schedule.bf16)
         self.adaptive = [module for module in self.gan.discriminator.modules() if isinstance(module, Adaptive)]
-        self.losses: list[Tensor] = []  # of D and of G in turn: of the last step, and of all that were not checked
+        self.losses: list[Tensor] = []  # of D and of G, of each step that was not checked, and of the last
+        self.captured: Captured | None = None
+        if gan.schedule.graphs:
+            check_graphs(gan, images)
+            if self.device.type == "cuda":
+                optimizers = (self.optimizers[name] for name in self.rates)
+                self.captured = Captured(self.descend, optimizers, self.device)
 
     def advance(self) -> None:
         """One step of training, after a new partition where the schedule asks for one."""
-        start = time.perf_counter()
-        gan, s = self.gan, self.gan.schedule
+        start, s = time.perf_counter(), self.gan.schedule
         if s.clusters_at(self.step):
             self.check()
             self.recluster()
-        elif len(self.losses) > 2 * UNCHECKED:
+        elif len(self.losses) > UNCHECKED:
             self.check()
         for name, rates in self.rates.items():
             for group, rate in zip(self.optimizers[name].param_groups, rates, strict=True):
-                group["lr"] = rate * s.rate_at(self.step)
+                put_rate(group, rate * s.rate_at(self.step))
+        penalised = s.penalty is not None and self.step % s.penalty.every == 0
+        step = self.descend if self.captured is None else self.captured
+        self.losses.append(step(penalised))
+        self.step += 1
+        self.seconds["all"] += time.perf_counter() - start
+
+    def descend(self, penalised: bool) -> Tensor:
+        """One step, with the penalty or without, as a CUDA graph can hold it; the losses of D and of G, ``(2,)``."""
+        gan, s = self.gan, self.gan.schedule
         for _ in range(s.discriminator_steps):
             real, fake, judged, z, c = self.batch()
             with self.cast:
                 outputs = gan.discriminator(real, judged), gan.discriminator(fake.detach(), judged)
             loss_d = gan.loss.discriminator(*outputs, judged, judged)
-            if s.penalty is not None and self.step % s.penalty.every == 0:
+            if penalised and s.penalty is not None:
                 loss_d = loss_d + s.penalty(gan.discriminator, real, fake.detach(), judged)
             loss_d = loss_d + gan.auxiliary.discriminator(gan, real, fake.detach(), z.detach(), c)
             _descend(self.optimizers["discriminator"], loss_d)
@@ -83,9 +98,7 @@ class Training(State):
         for copied, module in self.buffered:
             for target, source in zip(copied.buffers(recurse=False), module.buffers(recurse=False), strict=True):
                 target.copy_(source)
-        self.losses += [loss_d.detach(), loss_g.detach()]
-        self.step += 1
-        self.seconds["all"] += time.perf_counter() - start
+        return torch.stack([loss_d.detach(), loss_g.detach()])
 
     def batch(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
         """Real images and a fake of the same slot for each, in its frame; the slots that D is told; ``z`` and ``c``."""
@@ -131,6 +144,8 @@ class Training(State):
         if not self.kept:
             parallel.agree_([new.labels, new.log_weights, *vars(new.components).values()])
             self.partition = new
+            if self.captured is not None:
+                self.captured.forget()
             self.gan.frames.update_(self.images, new.labels)
         self.seconds["clustering"] += time.perf_counter() - start
 
@@ -180,20 +195,20 @@ class Training(State):
         """Raise a ``ValueError`` if a loss was not finite; between two calls no step waits for the device."""
         if not self.losses:
             return
-        finite = torch.stack(self.losses).isfinite().view(-1, 2).all(1).tolist()
+        finite = torch.stack(self.losses).isfinite().all(1).tolist()
         if not all(finite):
             raise ValueError(
                 "training has diverged: the loss is not finite at step "
                 f"{self.step - len(finite) + finite.index(False)}; {self.last_good}: "
                 "lower the learning rates or raise the weight of the penalty"
             )
-        self.losses = self.losses[-2:]
+        self.losses = self.losses[-1:]
 
     def measure(self, truth: Tensor | None = None) -> dict[str, Any]:
         """A row of the history: losses of the last step, clusters, their sizes and NMI with ``truth``, time so far."""
-        last = self.losses[-2:]
-        parallel.average_(last)
-        loss_d, loss_g = map(float, last)
+        last = self.losses[-1]
+        parallel.average_([last])
+        loss_d, loss_g = last.tolist()
         clusters = 0 if self.partition is None else large_clusters(self.partition.labels)
         row: dict[str, Any] = {
             "step": self.step,

@@ -44,6 +44,8 @@ class Schedule:
         average: decay of the averaged weights a step.
         bf16: whether generator and trunk compute in bfloat16, where torch's autocast does; logits, losses, penalties,
             encoders and clusters stay in single precision and above. Fast on GPUs, and on CPUs that have AMX.
+        graphs: whether steps on a GPU are CUDA graphs, a launch each, see ``bnpgan.graphs``; on a CPU they are taken as
+            ever. Not for data that are fetched at each step, clusterers that follow mini-batches, or several processes.
         log: steps from one line of ``stats.jsonl`` to the next.
         save: steps from one checkpoint to the next.
 
@@ -71,6 +73,7 @@ class Schedule:
     penalty: Penalty | None = None
     average: float = 0.999
     bf16: bool = False
+    graphs: bool = False
     log: int = 100
     save: int = 1000
 

@@ -13,6 +13,7 @@ each copy from one device to the other, for pageable memory is copied before the
 Three parts: a tensor subclass is the mark, which survives autograd, parameters and deep copies; a mode below autograd
 (:class:`_Operations`) runs its operations on what it wraps; a mode above (:class:`_Calls`) answers questions about
 devices and moves tensors. ``torch.cuda`` and ``torch.Generator`` get stand-ins, with a random stream of the device.
+CUDA graphs are in ``pretended_graphs``.
 """
 
 import sys
@@ -25,6 +26,7 @@ from unittest import mock
 
 import torch
 import torch._dynamo  # what modes import at their first use, which should not see the stand-ins
+from pretended_graphs import Graph
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
@@ -97,8 +99,9 @@ class _Operations(TorchDispatchMode):
         if self._waits(func, name, args, there):
             self.gpu.wait(str(name).removeprefix("aten."))
         drawn = generator is None and torch.Tag.nondeterministic_seeded in func.tags
+        args_there = _each(_unwrapped, args), {key: _each(_unwrapped, value) for key, value in kwargs.items()}
         with self.gpu.drawing() if drawn else nullcontext():
-            found = func(*_each(_unwrapped, args), **{key: _each(_unwrapped, value) for key, value in kwargs.items()})
+            found = self.gpu.launched(func, *args_there, drawn)
         if name is aten.copy_ and not there[0]:
             return args[0]  # what is copied into the CPU stays there
         found = _each(OnGPU, found)
@@ -237,8 +240,17 @@ class PretendedGPU:
         self.creating = 0
         self.generator = _GeneratorOnGPU().manual_seed(0)
         self.generators = [self.generator]
+        self.capturing: Graph | None = None
+
+    def launched(self, func: Any, args: Any, kwargs: Any, drawn: bool) -> Any:
+        """What a kernel gives; while a graph is captured, that is noted."""
+        if self.capturing is None:
+            return func(*args, **kwargs)
+        return self.capturing.note(func, args, kwargs, drawn)
 
     def wait(self, what: str) -> None:
+        if self.capturing is not None:
+            raise RuntimeError(f"CUDA error: operation not permitted when stream is capturing ({what})")
         frame = sys._getframe(1)
         while frame is not None and not frame.f_code.co_filename.startswith(PACKAGE):
             frame = frame.f_back
@@ -255,6 +267,17 @@ class PretendedGPU:
         finally:
             self.generator.set_state(cpu.get_state())
             cpu.set_state(before)
+
+    @contextmanager
+    def capture(self, graph: Graph) -> Iterator[None]:
+        """In place of ``torch.cuda.graph``."""
+        state, self.capturing = self.generator.get_state(), graph
+        try:
+            yield
+        finally:
+            self.capturing = None
+            self.generator.set_state(state)
+            graph.end()
 
     @contextmanager
     def counted(self) -> Iterator[Counter[str]]:
@@ -298,12 +321,19 @@ def pretended() -> Iterator[PretendedGPU]:
         "set_rng_state": lambda state, device=None: gpu.generator.set_state(state),
         "manual_seed_all": lambda seed: gpu.generator.manual_seed(seed),
         "_is_in_bad_fork": lambda: False,
+        "device": lambda device: nullcontext(),
+        "Stream": mock.MagicMock,
+        "current_stream": mock.MagicMock,
+        "stream": lambda stream: nullcontext(),
+        "CUDAGraph": lambda: Graph(gpu.drawing),
+        "graph": gpu.capture,
     }
     swapping = torch.__future__.get_swap_module_params_on_conversion()
     with ExitStack() as stack:
         for name, function in stand_ins.items():
             stack.enter_context(mock.patch.object(torch.cuda, name, function))
         stack.enter_context(mock.patch.object(torch, "Generator", gpu.stand_in()))
+        stack.enter_context(mock.patch.object(torch.optim.Optimizer, "_group_tensors_by_device_and_dtype", _grouped))
         torch.__future__.set_swap_module_params_on_conversion(True)  # parameters stay the objects that optimisers know
         stack.callback(torch.__future__.set_swap_module_params_on_conversion, swapping)
         stack.enter_context(_Operations(gpu))
@@ -312,6 +342,15 @@ def pretended() -> Iterator[PretendedGPU]:
 
 
 _Generator = torch.Generator
+
+
+_grouped_by_device = torch.optim.Optimizer._group_tensors_by_device_and_dtype
+
+
+def _grouped(lists: Any, with_indices: bool = False) -> Any:
+    # As optimisers do it, who ask below Python where parameters are.
+    found = _grouped_by_device(lists, with_indices)
+    return {(_place(group[0][0]), dtype): (group, more) for (_, dtype), (group, more) in found.items()}
 
 
 def _device(device: Any) -> torch.device | None:

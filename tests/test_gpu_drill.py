@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "gpu.py"
-STAGES = ["tests", "exactness", "ceilings", "samplers", "training", "mnist"]
+STAGES = ["tests", "exactness", "ceilings", "samplers", "training", "graphs", "mnist"]
 
 
 def drill(out, *words):

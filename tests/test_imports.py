@@ -52,7 +52,8 @@ watching: bnpgan callbacks files mixture partition plotting report run training
 files: components disk partition
 state: files limits mixture partition run
 standing:
-loop: bnpgan features images metrics mixture models parallel partition randomness run standing state
+graphs: bnpgan images mixture ranks
+loop: bnpgan features graphs images metrics mixture models parallel partition randomness run standing state
 checkpoint: bnpgan disk features files images page partition plain report run state
 training: bnpgan callbacks checkpoint images loop mixture parallel partition plain randomness ranges ranks
 training: run signals state

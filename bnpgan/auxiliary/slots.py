@@ -1,5 +1,7 @@
 """A recogniser of slots on the trunk of the discriminator: InfoGAN's Q, DMGAN's Q and MGAN's classifier."""
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -79,7 +81,9 @@ class SlotRecogniser(Recogniser):
         capacity, uniform, _ = self.sizes
         if uniform:
             codes = z[:, -capacity - uniform : -capacity]
-            nll = F.gaussian_nll_loss(mean, codes, log_variance.exp(), reduction="none").sum(1).mean()
+            # As torch's gaussian_nll_loss, which has the host look at the variances.
+            log_variance = log_variance.clamp(min=math.log(1e-6))
+            nll = 0.5 * (log_variance + (mean - codes).square() * (-log_variance).exp()).sum(1).mean()
             surprise = surprise + self.uniform_weight * nll
         return surprise
 

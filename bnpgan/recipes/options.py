@@ -121,6 +121,7 @@ LAST: Options = {
     ),
     "average": At("schedule.average"),
     "bf16": At("schedule.bf16"),
+    "graphs": At("schedule.graphs"),
     "decay": At(
         "schedule.decay", told="the step at which learning rates, falling on a line, reach 0; by default they stay"
     ),

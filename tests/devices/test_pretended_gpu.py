@@ -257,3 +257,36 @@ def test_nothing_is_pretended_afterwards():
     assert torch.equal(torch.get_rng_state(), states)
     with pytest.raises(RuntimeError, match="outside of pretended"):
         x + 1
+
+
+def test_a_graph_does_nothing_until_it_is_replayed_and_then_all_of_it_where_it_was(gpu):
+    x, total = torch.ones(N, device=gpu.device), torch.zeros(N, device=gpu.device)
+    known = {"x": x}
+
+    def step():
+        drawn = torch.rand(N, device=gpu.device)
+        total.add_(2 * known["x"]).add_(drawn)
+        return drawn
+
+    torch.manual_seed(3)
+    wanted = [torch.rand(N, device=gpu.device).tolist() for _ in range(2)]
+    torch.manual_seed(3)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = step()
+    assert total.tolist() == [0.0] * N
+    for drawn in wanted:
+        graph.replay()
+        assert result.tolist() == drawn
+    assert total.tolist() == pytest.approx([4 + a + b for a, b in zip(*wanted, strict=True)])
+    known["x"] = torch.zeros(N, device=gpu.device)  # is not looked at, but what is written to the old one is
+    x.fill_(10)
+    before = total.clone()
+    graph.replay()
+    assert bool((total - before >= 20).all())
+
+
+def test_nothing_is_read_while_a_graph_is_captured(gpu):
+    x = points(gpu.device)
+    with pytest.raises(RuntimeError, match="captur"), torch.cuda.graph(torch.cuda.CUDAGraph()):
+        float(x.sum())

@@ -1,0 +1,108 @@
+"""Whole steps of training as CUDA graphs: the host launches one graph in place of thousands of kernels.
+
+The eager step is the reference. A graph of it is what it launched once, on the same memory; the device's stream of
+random numbers goes on as if the step had been taken eagerly, so a run is resumed as it would be without graphs.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from bnpgan import ranks
+from bnpgan.images import Images, Items
+from bnpgan.mixture import MixtureGAN
+
+__all__ = ["Captured", "check_graphs", "put_rate"]
+
+Step = Callable[[bool], Tensor]
+
+
+class Captured:
+    """A step of training that is taken eagerly once, then captured, and replayed from there on.
+
+    There is a graph for each value of the step's argument. What is taken eagerly is a step like any other: it lets
+    optimisers make their memory, and libraries choose their kernels, outside of a graph.
+
+    A graph stays valid while all tensors that it reads stay where they are: networks, optimisers and images do. Labels
+    of a new partition are another tensor: ``forget`` then.
+
+    Args:
+        step: maps a flag to a tensor, all of it on one GPU, without a number that the host reads.
+        optimizers: that the step uses; their rates become tensors, which a graph reads each time that it is replayed.
+        device: the GPU.
+
+    Raises:
+        ValueError: from a call, if the step cannot be captured.
+
+    References:
+        "PyTorch 2: Faster Machine Learning Through Dynamic Python Bytecode Transformation and Graph Compilation", 2024,
+        section 2 (CUDA graphs record what is launched, and nothing that the host decides).
+    """
+
+    def __init__(self, step: Step, optimizers: Iterable[Optimizer], device: torch.device) -> None:
+        self.step, self.device = step, device
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"], group["capturable"] = torch.tensor(group["lr"], device=device), True
+        self.seen: set[bool] = set()
+        self.graphs: dict[bool, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
+
+    def __call__(self, flag: bool) -> Tensor:
+        """What the step returns, for good: the next call does not write over it."""
+        with torch.cuda.device(self.device):
+            if flag not in self.seen:
+                self.seen.add(flag)
+                return self._eagerly(flag)
+            if flag not in self.graphs:
+                self.graphs[flag] = self._captured(flag)
+            graph, result = self.graphs[flag]
+            graph.replay()
+            return result.clone()
+
+    def forget(self) -> None:
+        """Capture anew, after an eager step: something that the step reads is in another place."""
+        self.seen.clear()
+        self.graphs.clear()
+
+    def _eagerly(self, flag: bool) -> Tensor:
+        # On a stream of its own, as a capture is: what autograd remembers of a parameter belongs to a stream.
+        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):
+            result = self.step(flag)
+        here.wait_stream(aside)
+        return result
+
+    def _captured(self, flag: bool) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                result = self.step(flag)
+        except RuntimeError as error:
+            raise ValueError(
+                f"graphs: a part of this GAN cannot be captured in a CUDA graph ({str(error).splitlines()[0]}): "
+                "train without graphs"
+            ) from error
+        return graph, result
+
+
+def check_graphs(gan: MixtureGAN, images: Images) -> None:
+    """Raise a ``ValueError`` if it is known, on any device, that the host decides or waits in a step of this GAN."""
+    follows = gan.schedule.warmup is not None and hasattr(gan.clusterer, "update")
+    problems = {
+        "images are fetched from a dataset": isinstance(images, Items),
+        f"{type(gan.clusterer).__name__} follows mini-batches": follows,
+        "several processes exchange gradients": ranks.size() > 1,
+    }
+    for problem, there in problems.items():
+        if there:
+            raise ValueError(f"graphs: {problem} at each step, which no CUDA graph holds: train without graphs")
+
+
+def put_rate(group: dict[str, Any], rate: float) -> None:
+    """Give a group of an optimiser's parameters this rate; in place where it is a tensor, which graphs read."""
+    known = group["lr"]
+    group["lr"] = known.fill_(rate) if isinstance(known, Tensor) else rate
