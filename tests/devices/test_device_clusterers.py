@@ -81,8 +81,13 @@ CLUSTERERS = {
 FINDERS = {**samplers(sweeps=4), **SURE, "PyroMixture": PyroMixture(blob, M, steps=40)}
 
 
+SLOW = "CRPGibbs, not compiled", "IGMM, not compiled", "SplitMerge of seats", "Sharded sticks"  # as others, but slower
+
+
 def each(clusterers):
-    return pytest.mark.parametrize("clusterer", clusterers.values(), ids=clusterers.keys())
+    marks = {name: [pytest.mark.slow] if name in SLOW else [] for name in clusterers}
+    values = [pytest.param(clusterer, marks=marks[name], id=name) for name, clusterer in clusterers.items()]
+    return pytest.mark.parametrize("clusterer", values)
 
 
 def points():
@@ -113,6 +118,7 @@ def test_a_chain_stays_on_the_device_step_by_step(gpu, clusterer):
     assert torch.equal(x, before[0]) and torch.equal(start, before[1])
 
 
+@pytest.mark.slow
 @each(FINDERS)
 def test_clear_clusters_are_found(gpu, clusterer):
     x, truth = points()

@@ -24,7 +24,8 @@ from bnpgan.testing.law import Law
 from bnpgan.testing.planted import broken
 
 CASES = coarsened()
-FAST = [name for name in CASES if "NIW" in name and "SplitMerge" not in name]  # all of them at length in the slow runs
+SLOW = "SplitMerge", "SliceSampler", "Algorithm8"
+FAST = [name for name in CASES if "NIW" in name and not name.startswith(SLOW)]  # all of them at length in the slow runs
 
 
 def test_all_of_them_are_coarse():
@@ -92,7 +93,7 @@ def against_right(case, length=1, replicas=9, **methods):
     return run_test(lambda length: against(law, wrong, x, LEVEL, length, (40, 12, 16)), length)
 
 
-@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.parametrize("name", ["one replica", pytest.param("one replica, IGMM", marks=pytest.mark.slow)])
 def test_planted_error_is_found(name):
     case, methods = ERRORS[name]
     row = against_right(case, **methods)
@@ -132,7 +133,7 @@ def test_planted_error_in_what_only_split_merge_asks_for_is_found():
 
 
 @pytest.mark.parametrize("family", [NormalInverseWishart(), NormalInverseGamma(), SphericalNormal()])
-@pytest.mark.parametrize("kind", [CRPGibbs, IGMM, StickBreaking, SplitMerge])
+@pytest.mark.parametrize("kind", [CRPGibbs, IGMM, StickBreaking, pytest.param(SplitMerge, marks=pytest.mark.slow)])
 def test_far_more_points_than_there_are_are_the_plain_family(kind, family):
     x = torch.randn(90, 2, dtype=torch.float64) ** 3
     found = []
