@@ -5,19 +5,22 @@ import json
 import math
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from bnpgan import data
+from bnpgan import data, recipes
 from bnpgan.classifiers import save_classifier, train_classifier
 from bnpgan.cli import main
+from bnpgan.features import FixedEncoder
 from bnpgan.images import images_of
 from bnpgan.models import DCGAN
 from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, runs, wide
 from bnpgan.reproduce.imbalance import imbalance, thinned
 from bnpgan.reproduce.plane import coverage
+from bnpgan.reproduce.study import Method
 from bnpgan.training import load
 
 ROOT = Path(__file__).parent.parent
@@ -116,6 +119,25 @@ def test_a_study_trains_on_the_bytes_of_its_images_and_judges_what_is_drawn(tmp_
     (row,) = run_study(study, tmp_path, ["class-conditional"], [0], budget, data_root=Path(root), progress=False)
     assert row["scores"]["purity"] == 1 and row["taken"] == 2
     assert row["scores"]["frechet_distance"] > 0 and 0 <= row["scores"]["recall"] <= 1 <= row["scores"]["modes"] <= 12
+
+
+def test_logo_gan_rc_clusters_what_the_judge_sees(tmp_path, monkeypatch):
+    x, truth = (part[:600] for part in data.digits())
+    torch.manual_seed(0)
+    judge = train_classifier(x, truth, epochs=20, width=8, shift=0, progress=False)
+    made = partial(recipes.precomputed_label_gan, image_shape=(1, 8, 8), backbone="mlp", capacity=10, encoder_steps=2)
+    way = Method(lambda steps: made())
+    methods = {"ae": way, "rc": replace(way, classified=True)}
+    known = {"load": lambda root: (x, truth), "judge": lambda out, root: judge}
+    study = replace(STUDIES["digits"], methods=methods, **known)
+    monkeypatch.setitem(STUDIES, "digits", study)
+    monkeypatch.setattr(runs, "SAMPLES", 300)
+    ae, rc = run_study(study, tmp_path, ["ae", "rc"], [0], Budget(2), progress=False)
+    assert rc["scores"]["purity"] > 0.9 > ae["scores"]["purity"]
+    with pytest.raises(ValueError, match="features was made by hand"):
+        load(tmp_path / "rc" / "0")
+    gan = replace(made(), features=FixedEncoder(judge))
+    assert len(load(tmp_path / "rc" / "0", gan=gan).predict(x[:9])) == 9
 
 
 def test_the_share_of_the_label_gap_is_between_a_plain_gan_and_one_that_is_told_the_classes():

@@ -19,7 +19,8 @@ class PrecomputedLabelGAN(Conditional):
 
     Or on the features of a network that learned to name by how much images are turned, as SC-GAN's paper has RotNet
     beside it. For any other encoder, replace the features of the built GAN:
-    ``replace(gan, features=FixedEncoder(encoder))``.
+    ``replace(gan, features=FixedEncoder(encoder))``. With one of ``bnpgan.classifiers`` that is the paper's RC, and no
+    more without supervision than the classifier is.
 
     Args:
         capacity: the number of clusters.

@@ -144,6 +144,7 @@ class Methods:
                 f"pacgan{m}": method(PacGAN, pack=m, schedule=common(batch=64 // m * m, warmup=None)) for m in (2, 3, 4)
             },
             "logo-gan-ae": method(PrecomputedLabelGAN, **slots, **once),
+            "logo-gan-rc": replace(method(PrecomputedLabelGAN, **slots, **once), classified=True),
             "rot-net": method(PrecomputedLabelGAN, rotations=True, **slots, **once),
             **{f"kmeans-{K}": Method(cluster=partial(kmeans, K)) for K in (self.classes, self.slots)},
         }

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from bnpgan import __version__
 from bnpgan.classifiers import Classifier
+from bnpgan.features import FixedEncoder
 from bnpgan.fidelity import fidelity
 from bnpgan.files import read_json, write_json
 from bnpgan.images import Images, images_of
@@ -138,6 +139,9 @@ def _one(task: _Task) -> Row:
     else:
         torch.manual_seed(task.seed)
         gan = budget.given(way.make(budget.steps))
+        if way.classified:
+            assert study.judge is not None
+            gan = replace(gan, features=FixedEncoder(study.judge(task.out, task.data_root)))
         run = train(
             gan,
             x if study.unit == 1 else x / study.unit,

@@ -55,6 +55,7 @@ class Method:
         make: builds the GAN for a number of training steps; ``None`` for a method without one.
         cluster: labels ``(N,)`` of the data, by a method without a GAN, for a seed.
         supervised: whether training is given the classes, to start from or to keep.
+        classified: whether images are clustered in the features of the study's judge, which has learned the classes.
         paper: the scores in the paper, under the names of the study's columns.
         on: the study whose data, unit and scores it is run with, where a study compares data and not methods.
     """
@@ -62,6 +63,7 @@ class Method:
     make: Callable[[int], MixtureGAN] | None = None
     cluster: Callable[[Tensor, int], Tensor] | None = None
     supervised: bool = False
+    classified: bool = False
     paper: Scores = field(default_factory=dict)
     on: "Study | None" = None
 
