@@ -1,6 +1,7 @@
 """Where chains start: near a mode, for from one cluster, or from dozens of tiny ones, most do not find their way."""
 
 from contextlib import suppress
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -94,20 +95,23 @@ def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
 
 def _settled(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
     prior, component, capacity = sampler.prior, sampler.component, sampler.capacity
-    if not isinstance(component, ExponentialFamily):
-        return _likeliest(x, component, x, labels, capacity)
-    labels = _merged(x, labels, prior, component, capacity)
-    return _followed(x, labels, sampler, capacity)
+    if isinstance(component, ExponentialFamily):
+        labels = _merged(x, labels, prior, component, capacity)
+    return _followed(x, labels, sampler, capacity, rounds=ROUNDS if _few(x, component) else 1)
 
 
-def _followed(x: Tensor, labels: Tensor, sampler: Sampler, slots: int) -> Tensor:
+def _few(x: Tensor, component: Component) -> bool:
+    return isinstance(component, ExponentialFamily) and int(ranks.number(x)) <= ALONE
+
+
+def _followed(x: Tensor, labels: Tensor, sampler: Sampler, slots: int, rounds: int = ROUNDS) -> Tensor:
     # Points go where they are likeliest, until none moves: of few, given the others, for a cluster of few in many
     # dimensions is what it is by the very point that asks.
     component = sampler.component
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         before = labels
-        if isinstance(component, ExponentialFamily) and ranks.number(x) <= ALONE:
-            labels = _likeliest_given_others(x, labels, sampler.prior, component, slots)
+        if _few(x, component):
+            labels = _likeliest_given_others(x, labels, sampler, slots)
         else:
             labels = _likeliest(x, component, x, labels, slots)
         if not ranks.all_max((labels != before).any().float()):
@@ -115,9 +119,8 @@ def _followed(x: Tensor, labels: Tensor, sampler: Sampler, slots: int) -> Tensor
     return labels
 
 
-def _likeliest_given_others(
-    x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamily, slots: int
-) -> Tensor:
+def _likeliest_given_others(x: Tensor, labels: Tensor, sampler: Sampler, slots: int) -> Tensor:
+    prior, component = sampler.prior, cast(ExponentialFamily, sampler.component)
     stats, counts = component.stats(x, labels, slots), ranks.counts(labels, slots)
     log_density, log_number = component.log_predictive(stats, x), stats.n.log().repeat(len(x), 1)
     own = torch.arange(len(x), device=x.device), labels
