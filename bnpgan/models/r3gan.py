@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import gcd, sqrt
+from math import gcd
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .backbone import Backbone, Shape, grid
 from .conditioning import Conditioning, Unmodulated
 from .dcgan import DCGANTrunk
+from .drawn import GAIN, LEAK, drawn
 from .heads import Trunk
 from .resampling import doubled, halved
 
@@ -21,22 +22,11 @@ EXPANSION = 2
 """Channels in the middle of a block, of those at its ends, as in the paper."""
 GROUP = 16
 """Channels to a group of the grouped convolution, as in the paper's networks."""
-LEAK = 0.2
-"""Slope of the LeakyReLU below 0."""
 
 
 def _channels(width: int, n: int) -> list[int]:
     # From full resolution to the coarsest grid: doubled at each halving, at most 8 times the width.
     return [width << min(i, 3) for i in range(n + 1)]
-
-
-def _drawn(layer: nn.Module, gain: float = 1.0) -> nn.Module:
-    # He's initialisation: outputs with the variance gain^2 times that of the inputs, no bias.
-    assert isinstance(layer, nn.Conv2d | nn.Linear)
-    nn.init.normal_(layer.weight, 0, gain / sqrt(layer.weight[0].numel()))
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 class R3Block(nn.Module):
@@ -64,11 +54,11 @@ class R3Block(nn.Module):
 
     def __init__(self, channels: int, depth: int, modulation: Callable[[int], nn.Module]) -> None:
         super().__init__()
-        middle, gain = EXPANSION * channels, sqrt(2 / (1 + LEAK**2)) * depth**-0.25
+        middle, gain = EXPANSION * channels, GAIN * depth**-0.25
         groups = gcd(middle, max(1, middle // GROUP))
-        self.first = _drawn(nn.Conv2d(channels, middle, 1), gain)
-        self.second = _drawn(nn.Conv2d(middle, middle, 3, 1, 1, groups=groups), gain)
-        self.third = _drawn(nn.Conv2d(middle, channels, 1, bias=False), 0.0)
+        self.first = drawn(nn.Conv2d(channels, middle, 1), gain)
+        self.second = drawn(nn.Conv2d(middle, middle, 3, 1, 1, groups=groups), gain)
+        self.third = drawn(nn.Conv2d(middle, channels, 1, bias=False), 0.0)
         self.modulations = nn.ModuleList(modulation(middle) for _ in range(2))
 
     def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
@@ -110,11 +100,11 @@ class R3GANGenerator(nn.Module):
         s, n = grid(shape)
         channels = _channels(width, n)[::-1]
         self.conditioning = conditioning
-        self.scales = _drawn(nn.Linear(conditioning.out_dim, channels[0], bias=False))
+        self.scales = drawn(nn.Linear(conditioning.out_dim, channels[0], bias=False))
         self.basis = nn.Parameter(torch.randn(channels[0], s, s))
         self.stages = _stages(channels, conditioning.modulation)
         self.steps = _steps(channels)
-        self.last = _drawn(nn.Conv2d(width, shape[0], 1, bias=False))
+        self.last = drawn(nn.Conv2d(width, shape[0], 1, bias=False))
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Maps ``z`` ``(B, D)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows, to images ``(B, C, H, W)``."""
@@ -152,10 +142,10 @@ class R3GANTrunk(Trunk):
         s, n = grid(shape)
         channels = _channels(width, n)
         self.out_dim = channels[-1]
-        self.first = _drawn(nn.Conv2d(shape[0], width, 1, bias=False))
+        self.first = drawn(nn.Conv2d(shape[0], width, 1, bias=False))
         self.stages = _stages(channels, lambda channels: Unmodulated())
         self.steps = _steps(channels)
-        self.basis = _drawn(nn.Conv2d(self.out_dim, self.out_dim, s, groups=self.out_dim, bias=False))
+        self.basis = drawn(nn.Conv2d(self.out_dim, self.out_dim, s, groups=self.out_dim, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps images ``(B, C, H, W)`` to features ``(B, out_dim)``."""
@@ -175,7 +165,7 @@ def _stages(channels: Sequence[int], modulation: Callable[[int], nn.Module]) -> 
 def _steps(channels: Sequence[int]) -> nn.ModuleList:
     # From the channels of one resolution to those of the next.
     return nn.ModuleList(
-        nn.Identity() if a == b else _drawn(nn.Conv2d(a, b, 1, bias=False)) for a, b in pairwise(channels)
+        nn.Identity() if a == b else drawn(nn.Conv2d(a, b, 1, bias=False)) for a, b in pairwise(channels)
     )
 
 

@@ -9,10 +9,8 @@ from torch import Tensor, nn
 
 from .backbone import Backbone, Shape, grid
 from .conditioning import Conditioning, Unmodulated
+from .drawn import GAIN, LEAK, drawn
 from .heads import Trunk
-
-SHARE = 0.1
-"""Of the residual branch in a block's output, as in the paper: a deep network starts near the identity."""
 
 
 def _channels(width: int, n: int) -> list[int]:
@@ -21,14 +19,16 @@ def _channels(width: int, n: int) -> list[int]:
 
 
 def _leaky(h: Tensor) -> Tensor:
-    return F.leaky_relu(h, 0.2)
+    return F.leaky_relu(h, LEAK)
 
 
 class ResNetBlock(nn.Module):
-    r"""A residual block, :math:`h' = W_s h + 0.1\, W_1 a(W_0 a(h))` with :math:`a` a LeakyReLU of slope 0.2.
+    r"""A residual block, :math:`h' = (W_s h + W_1 a(W_0 a(h))) / \sqrt{2}` with :math:`a` a LeakyReLU of slope 0.2.
 
     The convolutions are 3/1/1 and the middle has the fewer channels of the two ends. :math:`W_s` is the identity, or a
-    convolution 1/1/0 without bias where the number of channels changes.
+    convolution 1/1/0 without bias where the number of channels changes. Weights are drawn so that both terms, and their
+    sum, start with the variance of the input. In the paper the second has a tenth of its size, which suits hundreds of
+    thousands of steps of a deep network: in thousands, such a network learns little but its shortcuts.
 
     Args:
         in_channels: of the input.
@@ -50,16 +50,16 @@ class ResNetBlock(nn.Module):
         super().__init__()
         middle = min(in_channels, out_channels)
         self.modulations = nn.ModuleList(modulation(channels) for channels in (in_channels, middle))
-        self.first = nn.Conv2d(in_channels, middle, 3, 1, 1)
-        self.second = nn.Conv2d(middle, out_channels, 3, 1, 1)
+        self.first = drawn(nn.Conv2d(in_channels, middle, 3, 1, 1), GAIN)
+        self.second = drawn(nn.Conv2d(middle, out_channels, 3, 1, 1), GAIN)
         same = in_channels == out_channels
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1, bias=False)
+        self.shortcut = nn.Identity() if same else drawn(nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
         """Maps activations ``(B, in_channels, H, W)`` and ``c`` to ``(B, out_channels, H, W)``."""
         first, second = self.modulations
         change = self.second(_leaky(second(self.first(_leaky(first(h, c))), c)))
-        return self.shortcut(h) + SHARE * change
+        return (self.shortcut(h) + change) * 0.5**0.5
 
 
 class ResNetGenerator(nn.Module):
@@ -94,11 +94,13 @@ class ResNetGenerator(nn.Module):
         channels = _channels(width, n)[::-1]
         coarsest = channels[0]
         self.conditioning = conditioning
-        self.first = nn.Sequential(nn.Linear(conditioning.out_dim, coarsest * s * s), nn.Unflatten(1, (coarsest, s, s)))
+        self.first = nn.Sequential(
+            drawn(nn.Linear(conditioning.out_dim, coarsest * s * s)), nn.Unflatten(1, (coarsest, s, s))
+        )
         self.blocks = nn.ModuleList(
             ResNetBlock(*pair, conditioning.modulation) for pair in pairwise([coarsest, *channels])
         )
-        self.last = nn.Conv2d(width, shape[0], 3, 1, 1)
+        self.last = drawn(nn.Conv2d(width, shape[0], 3, 1, 1), GAIN)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Maps ``z`` ``(B, D)`` and ``c``, ``(B,)`` slots or ``(B, capacity)`` rows, to images ``(B, C, H, W)``."""
@@ -134,7 +136,7 @@ class ResNetTrunk(Trunk):
         super().__init__()
         s, n = grid(shape)
         channels = _channels(width, n)
-        self.first = nn.Conv2d(shape[0], width, 3, 1, 1)
+        self.first = drawn(nn.Conv2d(shape[0], width, 3, 1, 1))
         self.blocks = nn.ModuleList(
             ResNetBlock(*pair, lambda channels: Unmodulated()) for pair in pairwise([width, *channels])
         )

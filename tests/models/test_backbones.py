@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bnpgan import recipes
-from bnpgan.models import ADA, BACKBONES, Add, Backbone, Discriminator, EveryLayer, MaskedHead, Modulation
+from bnpgan.models import ADA, BACKBONES, Add, Backbone, Discriminator, EveryLayer, MaskedHead, Modulation, Unmodulated
+from bnpgan.models.resnet import ResNetBlock
 from bnpgan.run import Run
 from bnpgan.training import load, train
 
@@ -43,6 +44,17 @@ def test_images_in_single_precision_come_out_and_features_of_them(backbone, shap
     assert discriminator(x, c).shape == discriminator(x).shape == (4,)
     for network in (generator, discriminator, encoder):
         assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("before", "after"), [(64, 64), (64, 32), (32, 64)])
+def test_a_residual_block_starts_with_both_terms_as_large_as_its_input(before, after):
+    block = ResNetBlock(before, after, lambda channels: Unmodulated())
+    h = torch.randn(8, before, 16, 16)
+    with torch.no_grad():
+        whole, shortcut = block(h, None), block.shortcut(h)
+    change = 2**0.5 * whole - shortcut
+    for part in (whole, shortcut, change):  # the edges, where zeros are added, take some off the change
+        assert 0.7 < float(part.var() / h.var()) < 1.3
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
