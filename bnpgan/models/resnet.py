@@ -50,15 +50,15 @@ class ResNetBlock(nn.Module):
         super().__init__()
         middle = min(in_channels, out_channels)
         self.modulations = nn.ModuleList(modulation(channels) for channels in (in_channels, middle))
-        self.first = drawn(nn.Conv2d(in_channels, middle, 3, 1, 1), GAIN)
-        self.second = drawn(nn.Conv2d(middle, out_channels, 3, 1, 1), GAIN)
+        self.inner = drawn(nn.Conv2d(in_channels, middle, 3, 1, 1), GAIN)
+        self.outer = drawn(nn.Conv2d(middle, out_channels, 3, 1, 1), GAIN)
         same = in_channels == out_channels
         self.shortcut = nn.Identity() if same else drawn(nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, h: Tensor, c: Tensor | None) -> Tensor:
         """Maps activations ``(B, in_channels, H, W)`` and ``c`` to ``(B, out_channels, H, W)``."""
         first, second = self.modulations
-        change = self.second(_leaky(second(self.first(_leaky(first(h, c))), c)))
+        change = self.outer(_leaky(second(self.inner(_leaky(first(h, c))), c)))
         return (self.shortcut(h) + change) * 0.5**0.5
 
 
