@@ -7,6 +7,7 @@ from functools import partial
 from bnpgan import recipes
 from bnpgan.mixture import MixtureGAN
 from bnpgan.reproduce.digits import DIGITS
+from bnpgan.reproduce.rivals import ON_DIGITS
 from bnpgan.reproduce.study import Method
 
 __all__ = ["UNKNOWN_K"]
@@ -30,7 +31,18 @@ def gm_gan(steps: int, capacity: int) -> MixtureGAN:
     return recipes.gm_gan(**COMMON, capacity=capacity, learning_rate=5e-4, penalty=1.0)
 
 
-MAKERS: dict[str, Callable[..., MixtureGAN]] = {"mic-gan": mic_gan, "sc-gan": sc_gan, "gm-gan": gm_gan}
+def rival(name: str) -> Callable[..., MixtureGAN]:
+    """A rival of that section with its arguments for the digits; it fills all slots."""
+    recipe, arguments = ON_DIGITS[f"{name}-10"]
+    return lambda steps, capacity: recipe(**COMMON, **arguments, capacity=capacity)
+
+
+MAKERS: dict[str, Callable[..., MixtureGAN]] = {
+    "mic-gan": mic_gan,
+    "sc-gan": sc_gan,
+    "gm-gan": gm_gan,
+    **{name: rival(name) for name in ("info-gan", "cluster-gan", "deli-gan")},
+}
 UNKNOWN_K = replace(
     DIGITS,
     name="unknown-k",

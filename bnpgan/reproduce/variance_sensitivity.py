@@ -37,7 +37,7 @@ VARIANCE_SENSITIVITY = replace(
     name="variance-sensitivity",
     methods={
         f"{name}-{std:g}": Method(GRID.methods[name].make, on=grid(std))
-        for name in ("sc-gan", "sc-gan-framed", "mic-gan-framed", "gan")
+        for name in ("sc-gan", "sc-gan-framed", "mic-gan-framed", "m-gan", "gan")
         for std in DEVIATIONS
     },
 )
