@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from bnpgan import parallel
 from bnpgan.features import Features, embed
@@ -37,8 +36,9 @@ class Training(State):
         self.images, self.seed = images, seed
         self.gan.frames.update_(images)
         self.first_labels = labels  # where given, the first partition starts from them
-        self.average = get_ema_multi_avg_fn(self.gan.schedule.average)
-        self.pairs = list(self.averaged.parameters()), list(self.maker.parameters())
+        # What an average takes from the weights at this step; a tensor, which a graph of the step reads.
+        self.share = torch.zeros((), device=self.device)
+        self.pairs = list(zip(self.averaged.parameters(), self.maker.parameters(), strict=True))
         both = zip(self.averaged.modules(), self.maker.modules(), strict=True)
         # Modules and not their buffers, for a module may replace the tensor of a buffer.
         self.buffered = [(copied, module) for copied, module in both if list(module.buffers(recurse=False))]
@@ -63,6 +63,7 @@ class Training(State):
         for name, rates in self.rates.items():
             for group, rate in zip(self.optimizers[name].param_groups, rates, strict=True):
                 put_rate(group, rate * s.rate_at(self.step))
+        self.share.fill_(1 - s.average_at(self.step))
         penalised = s.penalty is not None and self.step % s.penalty.every == 0
         step = self.descend if self.captured is None else self.captured
         self.losses.append(step(penalised))
@@ -94,7 +95,8 @@ class Training(State):
         for p in self.judge:
             p.requires_grad_(True)
 
-        self.average(*self.pairs, None)
+        for averaged, weights in self.pairs:
+            averaged.lerp_(weights.detach(), self.share)
         for copied, module in self.buffered:
             for target, source in zip(copied.buffers(recurse=False), module.buffers(recurse=False), strict=True):
                 target.copy_(source)

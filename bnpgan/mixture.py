@@ -41,7 +41,7 @@ class Schedule:
         discriminator_steps: steps of the discriminator, each on a batch of its own, to one of the generator.
         betas: of Adam.
         penalty: on the discriminator; ``None`` for none.
-        average: decay of the averaged weights a step.
+        average: decay of the averaged weights a step, once there are many: see ``average_at``.
         bf16: whether generator and trunk compute in bfloat16, where torch's autocast does; logits, losses, penalties,
             encoders and clusters stay in single precision and above. Fast on GPUs, and on CPUs that have AMX.
         graphs: whether steps on a GPU are CUDA graphs, a launch each, see ``bnpgan.graphs``; on a CPU they are taken as
@@ -104,6 +104,14 @@ class Schedule:
     def rate_at(self, step: int) -> float:
         """The factor in [0, 1] on the learning rates at this step."""
         return 1.0 if self.decay is None else max(0.0, 1 - step / self.decay)
+
+    def average_at(self, step: int) -> float:
+        r"""The decay of the averaged weights at this step, :math:`\min(a, (1 + t) / (10 + t))`.
+
+        Under the decay alone, a short training ends with an average of which :math:`a^t` are the weights that nothing
+        has trained: a third after 1,000 steps at .999.
+        """
+        return min(self.average, (1 + step) / (10 + step))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

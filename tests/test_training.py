@@ -16,6 +16,7 @@ from bnpgan import loop, recipes
 from bnpgan.features import Identity
 from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.losses import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
+from bnpgan.mixture import Schedule
 from bnpgan.models import ClusterFrames
 from bnpgan.partition import Partition
 from bnpgan.samplers import Clusterer, FixedLabels, KMeans, RandomLabels
@@ -337,6 +338,17 @@ def test_averaged_weights_come_with_the_buffers_as_they_are():
         assert torch.equal(kept, new)
 
 
+def test_an_average_forgets_what_nothing_has_trained():
+    x, _ = small.points()
+    training = Training(small.gan("sc_gan", x, arguments={"average": 0.8, "learning_rate": 1e-2}), x, 0)
+    wanted = [weights.detach().clone() for _, weights in training.pairs]
+    for decay in [(1 + t) / (10 + t) for t in range(35)] + 2 * [0.8]:
+        training.advance()
+        wanted = [decay * old + (1 - decay) * weights for old, (_, weights) in zip(wanted, training.pairs, strict=True)]
+    for expected, (averaged, _) in zip(wanted, training.pairs, strict=True):
+        torch.testing.assert_close(averaged, expected)
+
+
 def drift(averaged, draw):
     """By how many standard deviations the last normalisation of a generator is off the mean of what it is given."""
     *_, last = (m for m in averaged["generator"].modules() if isinstance(m, torch.nn.BatchNorm1d))
@@ -348,8 +360,9 @@ def drift(averaged, draw):
     return float(((torch.cat(seen).mean(0) - last.running_mean) / torch.cat(seen).std(0)).abs().mean())
 
 
-def test_averaged_weights_are_normalised_by_statistics_of_their_own(tmp_path):
+def test_averaged_weights_are_normalised_by_statistics_of_their_own(tmp_path, monkeypatch):
     """In a run, with a directory and without, and in what is loaded; those that go along step by step are others."""
+    monkeypatch.setattr(Schedule, "average_at", lambda schedule, step: schedule.average)  # lags behind from the start
     x, _ = small.points()
     gan = small.gan("sc_gan", x, arguments={"average": 0.99, "learning_rate": 1e-2})
     runs = [train(gan, x, steps=60, out=out, progress=False) for out in (None, tmp_path)]
