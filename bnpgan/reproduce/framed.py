@@ -41,10 +41,11 @@ def sc_gan_online(steps: int, dim: int = 2, capacity: int = 50) -> MixtureGAN:
     return replace(made, schedule=replace(made.schedule, every=None)).build()
 
 
-def mic_gan(steps: int, dim: int = 2, capacity: int = 50, scale: float = 0.01) -> MixtureGAN:
-    """MIC-GAN in frames, with a warm-up of a fifth of the steps and rounds of as many.
+def mic_gan(steps: int, dim: int = 2, capacity: int = 50, scale: float = 0.03) -> MixtureGAN:
+    """MIC-GAN in frames, with a warm-up of a tenth of the steps and rounds of a fifth.
 
-    In a longer warm-up the generator learns to draw each slot as a point, and forgets that too slowly.
+    In a longer warm-up the generator learns to draw each slot as a point, and forgets that too slowly. The embedding is
+    four times as large as the noise: else a slot makes several modes, whose codes the encoder cannot tell apart.
     """
     clusterer = IGMM(
         DirichletProcess(1.0), NormalInverseWishart(scale=scale), capacity=capacity, sweeps=15, max_points=10_000
@@ -54,12 +55,12 @@ def mic_gan(steps: int, dim: int = 2, capacity: int = 50, scale: float = 0.01) -
         steps,
         dim,
         capacity=capacity,
-        embedding_dim=8,
+        embedding_dim=4 * dim,
         clusterer=clusterer,
         encoder=Encoder(first_steps=1500, steps=500),
     )
-    fifth = max(1, steps // 5)
-    return replace(made, schedule=replace(made.schedule, warmup=fifth, every=fifth)).build()
+    warmup, every = max(1, steps // 10), max(1, steps // 5)
+    return replace(made, schedule=replace(made.schedule, warmup=warmup, every=every)).build()
 
 
 def dp_gan(steps: int, dim: int = 2, capacity: int = 50) -> MixtureGAN:
