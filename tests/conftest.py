@@ -9,6 +9,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import pytest
 import torch
+from matplotlib.backend_bases import FigureCanvasBase
 
 torch.set_num_threads(1)
 if threading.current_thread() is threading.main_thread():  # a background job ignores the Ctrl-C that tests send
@@ -19,6 +20,12 @@ SECONDS = 5.0  # GPU time comes in pieces of a few minutes
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of a run up to where all is NumPy: rendering them takes longer than the run."""
+    monkeypatch.setattr(FigureCanvasBase, "print_figure", lambda self, file, **_: file.write(b"drawn"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,8 @@ from bnpgan.priors import PitmanYor
 from bnpgan.samplers import KMeans, SplitMerge, StickBreaking
 from bnpgan.training import load, train
 
+pytestmark = pytest.mark.usefixtures("plain_pictures")
+
 DATA = {"mlp": small.points, "dcgan": small.images}
 
 

@@ -20,6 +20,8 @@ from bnpgan.files import load_tensors, save_tensors
 from bnpgan.losses import NonSaturating
 from bnpgan.training import load, train
 
+pytestmark = pytest.mark.usefixtures("plain_pictures")
+
 FILES = (
     *("config.json", "metrics.json", "stats.jsonl", "samples.png", "clusters.png", "report.html"),
     "checkpoint.safetensors",

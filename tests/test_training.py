@@ -21,6 +21,8 @@ from bnpgan.partition import Partition
 from bnpgan.samplers import Clusterer, FixedLabels, KMeans, RandomLabels
 from bnpgan.training import load, noted, train
 
+pytestmark = pytest.mark.usefixtures("plain_pictures")
+
 
 class Dies(NonSaturating):
     """A loss that fails, once, in the middle of the step ``at``."""
@@ -475,18 +477,6 @@ def test_each_purpose_draws_from_a_stream_of_its_own():
         with own_randomness(torch.zeros(1), *key):
             drawn.add(tuple(torch.randint(1000, (4,)).tolist()))
     assert len(drawn) == 6
-
-
-def test_pictures_of_many_small_clusters_are_drawn(tmp_path):
-    x, _ = small.images()
-    train(small.gan("sc_gan", x, clusterer=small.Foreign(1)), x, steps=1, out=tmp_path / "one", progress=False)
-    many = recipes.sc_gan(image_shape=(1, 8, 8), capacity=200, backbone="mlp")
-    train(
-        replace(many, clusterer=RandomLabels(200)), x.repeat(3, 1, 1, 1), steps=1, out=tmp_path / "many", progress=False
-    )
-    two = recipes.sc_gan(image_shape=(2, 8, 8), capacity=3, backbone="mlp")
-    train(two, x.repeat(1, 2, 1, 1), steps=1, out=tmp_path / "channels", progress=False)
-    assert all((tmp_path / name / "samples.png").exists() for name in ("one", "many", "channels"))
 
 
 def test_resume_asks_for_the_same_run(tmp_path):

@@ -23,6 +23,8 @@ from bnpgan.priors import PitmanYor
 from bnpgan.samplers import Clusterer, KMeans, StickBreaking
 from bnpgan.training import load, train
 
+pytestmark = pytest.mark.usefixtures("plain_pictures")
+
 
 @dataclass(frozen=True)
 class EveryThird(Clusterer):
