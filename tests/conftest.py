@@ -28,6 +28,13 @@ def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FigureCanvasBase, "print_figure", lambda self, file, **_: file.write(b"drawn"))
 
 
+@pytest.fixture
+def brief_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samplers start with one attempt, as on many points: on few, the start takes longer than all that is tested."""
+    monkeypatch.setattr("bnpgan.samplers.starts.ATTEMPTS", 1)
+    monkeypatch.setattr("bnpgan.samplers.starts.SPLITS", 1)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Stop a test on a real GPU that takes too long; what it has to warm up, its fixtures do."""
