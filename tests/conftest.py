@@ -9,6 +9,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 import pytest
 import torch
+from matplotlib.backend_bases import FigureCanvasBase
 
 torch.set_num_threads(1)
 if threading.current_thread() is threading.main_thread():  # a background job ignores the Ctrl-C that tests send
@@ -19,6 +20,19 @@ SECONDS = 5.0  # GPU time comes in pieces of a few minutes
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of a run up to where all is NumPy: rendering them takes longer than the run."""
+    monkeypatch.setattr(FigureCanvasBase, "print_figure", lambda self, file, **_: file.write(b"drawn"))
+
+
+@pytest.fixture
+def brief_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samplers start with one attempt, as on many points: on few, the start takes longer than all that is tested."""
+    monkeypatch.setattr("bnpgan.samplers.starts.ATTEMPTS", 1)
+    monkeypatch.setattr("bnpgan.samplers.starts.SPLITS", 1)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,6 +7,7 @@ from sklearn.mixture import BayesianGaussianMixture
 
 from bnpgan import data, recipes
 from bnpgan.components import NormalInverseWishart
+from bnpgan.models import MLP
 from bnpgan.partition import Partition
 from bnpgan.priors import DirichletProcess, PitmanYor
 from bnpgan.samplers import IGMM, Clusterer, CRPGibbs, FixedLabels, KMeans, RandomLabels, StickBreaking
@@ -76,7 +77,7 @@ SHORT = {  # arguments that make a recipe's rounds come every few steps
 
 def gan(recipe, x, *, arguments=None, **changes):
     """A recipe for ``x`` whose rounds come every few steps."""
-    shape = {"dim": x.shape[1], "backbone": "mlp"} if x.ndim == 2 else {"image_shape": tuple(x.shape[1:])}
+    shape = {"dim": x.shape[1], "backbone": MLP(32)} if x.ndim == 2 else {"image_shape": tuple(x.shape[1:])}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         made = getattr(recipes, recipe)(batch=16, **shape, **SHORT[recipe], **(arguments or {}))

@@ -15,6 +15,7 @@ from bnpgan.cli import main
 from bnpgan.export import exported
 from bnpgan.models import MLP, ClusterFrames
 from bnpgan.reconstruction import errors, reconstruct, train_inverter
+from bnpgan.samplers import RandomLabels
 from bnpgan.training import train
 
 
@@ -132,3 +133,15 @@ def test_the_surest_of_a_class_of_runs_and_data(directory, capsys):
     assert "--of 'ten' is no class: pass a number below 10" in capsys.readouterr().err
     assert main([*words[:2], "--classifier", "pixels", "--of", "3", "--out", str(directory / "of.png")]) == 2
     assert "names no classes" in capsys.readouterr().err
+
+
+def test_pictures_of_many_small_clusters_are_drawn(tmp_path):
+    x, _ = small.images()
+    train(small.gan("sc_gan", x, clusterer=small.Foreign(1)), x, steps=1, out=tmp_path / "one", progress=False)
+    many = recipes.sc_gan(image_shape=(1, 8, 8), capacity=200, backbone="mlp")
+    train(
+        replace(many, clusterer=RandomLabels(200)), x.repeat(3, 1, 1, 1), steps=1, out=tmp_path / "many", progress=False
+    )
+    two = recipes.sc_gan(image_shape=(2, 8, 8), capacity=3, backbone="mlp")
+    train(two, x.repeat(1, 2, 1, 1), steps=1, out=tmp_path / "channels", progress=False)
+    assert all((tmp_path / name / "samples.png").exists() for name in ("one", "many", "channels"))

@@ -86,8 +86,18 @@ def test_sc_gan_trains_on_points(tmp_path, capsys):
     assert "sc-gan" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("clusterer", ["igmm", "crp", "stick-breaking", "slice", "dp-means", "kmeans"])
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv"])
+FILES = [".npy", ".npz", ".csv"]
+CLUSTERERS = ["igmm", "crp", "stick-breaking", "slice", "dp-means", "kmeans"]
+QUICK = {*((clusterer, ".npy") for clusterer in CLUSTERERS), *(("kmeans", suffix) for suffix in FILES)}
+EACH = [
+    pytest.param(clusterer, suffix, marks=[] if (clusterer, suffix) in QUICK else [pytest.mark.slow])
+    for clusterer in CLUSTERERS
+    for suffix in FILES
+]
+
+
+@pytest.mark.usefixtures("brief_starts")
+@pytest.mark.parametrize(("clusterer", "suffix"), EACH)
 def test_cluster_takes_any_clusterer_and_any_file(tmp_path, capsys, clusterer, suffix):
     x, truth = data.grid(60, side=2)
     file = tmp_path / f"points{suffix}"
@@ -243,11 +253,10 @@ def test_help_names_every_command_and_the_options_of_a_recipe(capsys):
         assert stop.value.code == 0 and all(word in shown for word in words) and "None" not in shown
 
 
-def test_commands_repeat_under_a_seed(tmp_path):
+@pytest.mark.usefixtures("brief_starts")
+def test_commands_repeat_under_a_seed(digits, tmp_path):
+    command = ["cluster", "igmm", str(digits / "digits.npz"), "--sweeps", "1", "--seed", "4", "--out"]
     for name in ("a", "b"):
         torch.rand(3)
-        assert (
-            main(["cluster", "igmm", "digits", "--sweeps", "1", "--seed", "4", "--out", str(tmp_path / f"{name}.npy")])
-            == 0
-        )
+        assert main([*command, str(tmp_path / f"{name}.npy")]) == 0
     assert np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))

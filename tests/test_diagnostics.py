@@ -22,6 +22,8 @@ from bnpgan.grids import Grid
 from bnpgan.priors import DirichletProcess, PitmanYor
 from bnpgan.samplers import CRPGibbs, StickBreaking
 
+pytestmark = pytest.mark.usefixtures("brief_starts")
+
 ALPHA = Grid([0.1, 1.0, 5.0], [0.0, 0.5, -0.5])
 FIXED = StickBreaking(DirichletProcess(1.0), NormalInverseWishart(scale=1.0), capacity=6)
 LEARNED = StickBreaking(PitmanYor(ALPHA, Grid.beta(points=3)), NormalInverseWishart(), capacity=6)

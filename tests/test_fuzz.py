@@ -28,6 +28,8 @@ from test_training import assert_same_run
 from bnpgan import data
 from bnpgan.training import load, train
 
+pytestmark = pytest.mark.usefixtures("plain_pictures")
+
 FAST, SLOW = range(200), pytest.param(range(200, 2200), marks=pytest.mark.slow)
 ROOM = 2**31  # bytes that a process which reads such files may ask for
 SECONDS = 20  # that one of them may take

@@ -17,6 +17,8 @@ from bnpgan.ranges import Range, stretched
 from bnpgan.samplers import KMeans
 from bnpgan.training import checksum, train
 
+pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+
 
 def grey(n=120):
     x, truth = data.digits()

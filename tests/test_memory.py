@@ -27,6 +27,7 @@ def order_of_one_column(x):
 
 @pytest.mark.parametrize("family", [NormalInverseWishart(), NormalInverseGamma(), SemiConjugateNormal()], ids=repr)
 @pytest.mark.parametrize("change", [through_numpy, through_data, order_of_one_column])
+@pytest.mark.usefixtures("brief_starts")
 def test_numbers_that_change_underneath_are_others(family, change):
     x = torch.randn(60, 2, dtype=torch.float64) @ torch.tensor([[1.0, 0.9], [0.0, 0.4]], dtype=torch.float64)
     sampler, labels = StickBreaking(DirichletProcess(1.0), family, capacity=8, sweeps=2), torch.arange(60) % 4

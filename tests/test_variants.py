@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from torch import Tensor
 from bnpgan import recipes
 from bnpgan.components import NormalInverseWishart
 from bnpgan.features import Identity
+from bnpgan.loop import Training
 from bnpgan.losses import GradientPenalty, Hinge, NonSaturating
 from bnpgan.mixture import MixtureGAN
 from bnpgan.models import ClusterFrames, Concat, MLPGenerator
@@ -22,6 +25,8 @@ from bnpgan.partition import Partition
 from bnpgan.priors import PitmanYor
 from bnpgan.samplers import Clusterer, KMeans, StickBreaking
 from bnpgan.training import load, train
+
+pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
 
 
 @dataclass(frozen=True)
@@ -63,39 +68,6 @@ WAYS = {
     "frames, an option": lambda: narrow(frames=True),
 }
 
-# For each way, in turn: a process of its own that is killed before the ninth step; one that goes on; one that loads.
-WORK = """
-import os, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-import small
-import test_variants
-from bnpgan.loop import Training
-from bnpgan.training import load, train
-
-out, what, advance = Path(sys.argv[2]), sys.argv[3], Training.advance
-
-def dying(self):
-    if self.step == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-    advance(self)
-
-def work(way):
-    x, _ = small.points()
-    where, goes_on = out / way.replace(" ", "-"), what == "resume"
-    train(test_variants.WAYS[way](), x, steps=11, out=where, seed=3, progress=False, device="cpu", resume=goes_on)
-
-for way in test_variants.WAYS:
-    if what == "die":
-        Training.advance = dying
-        child = os.fork()
-        if not child:
-            work(way)
-            os._exit(0)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, way
-    else:
-        work(way)
-"""
 LOADING = """
 import sys
 from pathlib import Path
@@ -107,29 +79,43 @@ for where in sorted(Path(sys.argv[2]).iterdir()):
 """
 
 
-def python(*words: str) -> str:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    here = str(Path(__file__).parent)
-    done = subprocess.run([sys.executable, "-c", words[0], here, *words[1:]], capture_output=True, env=environment)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
+def killed(way: str, before: int, **how) -> None:
+    """Train in a process of its own that is killed before the step of this number."""
+
+    def dying(self: Training) -> None:
+        if self.step == before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        advance(self)
+
+    advance, child = Training.advance, os.fork()
+    if not child:
+        with suppress(BaseException):
+            Training.advance = dying
+            train(WAYS[way](), **how)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, way
 
 
 def test_variants_are_trained_killed_resumed_and_loaded_in_a_fresh_process_without_parts(tmp_path):
-    for what in ("die", "resume"):
-        python(WORK, str(tmp_path / "cut"), what)
     x, _ = small.points()
-    told = []
+    told, how = [], {"x": x, "steps": 11, "seed": 3, "progress": False, "device": "cpu"}
     for way in WAYS:
         name = way.replace(" ", "-")
-        whole = train(WAYS[way](), x, steps=11, out=tmp_path / "whole", seed=3, progress=False, overwrite=True)
-        again = load(tmp_path / "cut" / name)
+        out = tmp_path / "cut" / name
+        killed(way, before=8, out=out, **how)
+        train(WAYS[way](), out=out, resume=True, **how)
+        whole = train(WAYS[way](), **how)
+        again = load(out)
         assert again.gan.recipe == whole.gan.recipe and again.gan.schedule == whole.gan.schedule, way
         for name_, made in (("averaged", lambda run: run.averaged), ("frames", lambda run: run.gan.frames)):
             for a, b in zip(made(whole).state_dict().values(), made(again).state_dict().values(), strict=True):
                 assert torch.equal(a, b), (way, name_)
         told.append(f"{name} {whole.partition.labels.tolist()} [3, 2] ()")
-    assert python(LOADING, str(tmp_path / "cut")).splitlines() == sorted(told)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    words = [sys.executable, "-c", LOADING, str(Path(__file__).parent), str(tmp_path / "cut")]
+    loaded = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert loaded.returncode == 0, loaded.stderr
+    assert loaded.stdout.splitlines() == sorted(told)
 
 
 def test_a_recipe_is_trained_as_it_is_and_draws_its_weights_by_the_seed(tmp_path):

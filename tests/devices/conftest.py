@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import small
 import torch
-from matplotlib.backend_bases import FigureCanvasBase
 from pretended_gpu import PretendedGPU, pretended
 
 from bnpgan import data
@@ -69,9 +68,3 @@ def gpu(request: pytest.FixtureRequest) -> Iterator[PretendedGPU | RealGPU]:
         pytest.skip("there is a real GPU")  # what is remembered by device would be of the pretended one
     with pretended() as gpu:
         yield gpu
-
-
-@pytest.fixture
-def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pictures of a run up to where all is NumPy: rendering them takes longer than the run."""
-    monkeypatch.setattr(FigureCanvasBase, "print_figure", lambda self, file, **_: file.write(b"drawn"))

@@ -34,6 +34,8 @@ from bnpgan.samplers import (
     StickBreaking,
 )
 
+pytestmark = pytest.mark.usefixtures("brief_starts")
+
 N, M, C = 48, 4, 8  # points, the clusters that they are of, slots
 
 

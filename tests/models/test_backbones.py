@@ -14,6 +14,8 @@ from bnpgan.models.resnet import ResNetBlock
 from bnpgan.run import Run
 from bnpgan.training import load, train
 
+pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+
 K, Z, WIDTH = 5, 6, 4
 NARROW = {name: replace(backbone, width=WIDTH) for name, backbone in BACKBONES.items()}
 NARROW["sngan, spectral"] = replace(NARROW["sngan"], spectral=True)

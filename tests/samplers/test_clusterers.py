@@ -34,6 +34,8 @@ from bnpgan.samplers.base import check_state
 from bnpgan.samplers.kmeans import kmeans_plus_plus
 from bnpgan.samplers.points import Points
 
+pytestmark = pytest.mark.usefixtures("brief_starts")
+
 N, C = 24, 6
 MARKED = torch.arange(N) % 3  # slots 3, 4 and 5 are empty
 

@@ -134,6 +134,7 @@ def test_planted_error_in_what_only_split_merge_asks_for_is_found():
 
 @pytest.mark.parametrize("family", [NormalInverseWishart(), NormalInverseGamma(), SphericalNormal()])
 @pytest.mark.parametrize("kind", [CRPGibbs, IGMM, StickBreaking, pytest.param(SplitMerge, marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("brief_starts")
 def test_far_more_points_than_there_are_are_the_plain_family(kind, family):
     x = torch.randn(90, 2, dtype=torch.float64) ** 3
     found = []

@@ -24,6 +24,8 @@ from bnpgan.samplers import (
     StickBreaking,
 )
 
+pytestmark = pytest.mark.usefixtures("brief_starts")
+
 C = 6
 NIW = NormalInverseWishart()
 SAMPLERS = {

@@ -98,6 +98,7 @@ def test_distances_near_each_other_keep_their_digits_where_a_mean_is_far():
 
 @pytest.mark.parametrize("kind", HALF)
 @pytest.mark.parametrize("D", [2, 64])
+@pytest.mark.usefixtures("brief_starts")
 def test_half_precision_is_taken_as_single(kind, D):
     x = torch.randn(80, D).to(kind)
     for clusterer in (

@@ -129,7 +129,7 @@ def table(name):
     return torch.as_tensor(StandardScaler().fit_transform(TABLES[name]().data))
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", ["wine", pytest.param("iris", marks=pytest.mark.slow)])
 def test_the_start_does_not_depend_on_spare_slots(name, monkeypatch):
     """Nor on the sampler; and where it may not begin with few cells, and with one for each slot, it does."""
     x, found = table(name), {}
