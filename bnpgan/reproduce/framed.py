@@ -41,15 +41,15 @@ def sc_gan_online(steps: int, dim: int = 2, capacity: int = 50) -> MixtureGAN:
     return replace(made, schedule=replace(made.schedule, every=None)).build()
 
 
-def mic_gan(steps: int, dim: int = 2, capacity: int = 50, scale: float = 0.03) -> MixtureGAN:
+def mic_gan(steps: int, dim: int = 2, capacity: int = 50, hidden: bool = False) -> MixtureGAN:
     """MIC-GAN in frames, with a warm-up of a tenth of the steps and rounds of a fifth.
 
     In a longer warm-up the generator learns to draw each slot as a point, and forgets that too slowly. The embedding is
-    four times as large as the noise: else a slot makes several modes, whose codes the encoder cannot tell apart.
+    four times as large as the noise: else a slot makes several modes, whose codes the encoder cannot tell apart. Where
+    some slots do so nevertheless, what the codes drop is there in the encoder's hidden layer.
     """
-    clusterer = IGMM(
-        DirichletProcess(1.0), NormalInverseWishart(scale=scale), capacity=capacity, sweeps=15, max_points=10_000
-    )
+    component = NormalInverseWishart(scale=None if hidden else 0.03)
+    clusterer = IGMM(DirichletProcess(1.0), component, capacity=capacity, sweeps=15, max_points=10_000)
     made = recipe(
         MICGAN,
         steps,
@@ -57,7 +57,7 @@ def mic_gan(steps: int, dim: int = 2, capacity: int = 50, scale: float = 0.03) -
         capacity=capacity,
         embedding_dim=4 * dim,
         clusterer=clusterer,
-        encoder=Encoder(first_steps=1500, steps=500),
+        encoder=Encoder(first_steps=1500, steps=500, hidden=hidden),
     )
     warmup, every = max(1, steps // 10), max(1, steps // 5)
     return replace(made, schedule=replace(made.schedule, warmup=warmup, every=every)).build()

@@ -94,7 +94,7 @@ def methods(K: int, D: int) -> dict[str, Method]:
 
     return {
         "sc-gan-framed": Method(partial(framed.sc_gan, dim=D, capacity=SLOTS)),
-        "mic-gan-framed": Method(partial(framed.mic_gan, dim=D, capacity=SLOTS)),
+        "mic-gan-framed": Method(partial(framed.mic_gan, dim=D, capacity=SLOTS, hidden=True)),
         "dp-gan-framed": Method(partial(framed.dp_gan, dim=D, capacity=SLOTS)),
         "class-conditional-framed": Method(partial(framed.class_conditional_gan, dim=D, capacity=K), supervised=True),
         "class-conditional": Method(without(ClassConditionalGAN, capacity=K), supervised=True),
