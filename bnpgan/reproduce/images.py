@@ -61,6 +61,7 @@ COLUMNS = {
     "gap": ("label gap closed", ".0%"),
 }
 ROUNDS, WARMUP = 14, 10  # of MIC-GAN: 14 rounds after as many steps as 10 of them have
+ONCE = 16  # or a single partition after as many steps as 16 have: it is as good as what the generator has found by then
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,9 @@ class Methods:
             MICGAN,
             capacity=slots or self.slots,
             encoder=Encoder(first_steps=1000, steps=500, shift=2, warp=self.warp, hidden=self.alike is not None),
-            schedule=common(warmup=WARMUP * round_, every=round_ if self.alike is None else None),
+            schedule=common(warmup=WARMUP * round_, every=round_)
+            if self.alike is None
+            else common(warmup=ONCE * round_, every=None),
         )
         changes: dict[str, Any] = {"max_points": 5000}
         if self.alike is not None:
