@@ -35,6 +35,15 @@ COLUMNS = {
 }
 
 
+COMMON: dict = {"dim": 2, "backbone": "mlp", "learning_rate": 2e-3}
+
+
+def made(recipe: Callable[..., MixtureGAN], **arguments: object) -> Callable[[int], MixtureGAN]:
+    """A recipe with the networks and the rates of all, for so many steps."""
+    # Under these betas networks for points settle in thousands of steps, and not in a hundred thousand.
+    return lambda steps: recipe(**COMMON, **arguments, decay=steps).scheduled(betas=(0.0, 0.99))
+
+
 def plane(means: Tensor, std: float, unit: float) -> Callable[[Run, Tensor], Scores]:
     """Scores of generated points against a mixture of round Gaussians, and of the clusters against its modes."""
 
@@ -79,10 +88,10 @@ def papers_methods(study: Study) -> dict[str, Method]:
         "random-labels": recipes.random_label_gan,
     }
 
-    def made(recipe: Callable[..., MixtureGAN]) -> Callable[[int], MixtureGAN]:
+    def as_printed(recipe: Callable[..., MixtureGAN]) -> Callable[[int], MixtureGAN]:
         return lambda steps: recipe(dim=2, backbone="maxout", learning_rate=1e-4)
 
-    return {name: Method(made(maker), paper=study.methods[name].paper) for name, maker in makers.items()}
+    return {name: Method(as_printed(maker), paper=study.methods[name].paper) for name, maker in makers.items()}
 
 
 def in_own_units(study: Study, score: Callable[[Run, Tensor], Scores]) -> Study:
@@ -96,22 +105,17 @@ def in_own_units(study: Study, score: Callable[[Run, Tensor], Scores]) -> Study:
 
 def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
     """The methods of SC-GAN's Table 1, with the same networks, rates and steps, and what it reports of them."""
-    common: dict = {"dim": 2, "backbone": "mlp", "learning_rate": 2e-3}
-
-    def made(recipe: Callable[..., MixtureGAN], **arguments: object) -> Callable[[int], MixtureGAN]:
-        # Under these betas networks for points settle in thousands of steps, and not in a hundred thousand.
-        return lambda steps: recipe(**common, **arguments, decay=steps).scheduled(betas=(0.0, 0.99))
 
     def online(steps: int) -> MixtureGAN:
         # Centroids that forget, and a discriminator whose features move no faster than they follow.
-        found = recipes.sc_gan(**common, online=True, decay=steps)
+        found = recipes.sc_gan(**COMMON, online=True, decay=steps)
         found = replace(found, clusterer=OnlineKMeans(50, memory=20, max_points=10_000))
         return found.scheduled(betas=(0.0, 0.99), generator_rate=1e-3, discriminator_rate=5e-4)
 
     def weighted(steps: int) -> MixtureGAN:
         # Weights learn from large batches, and faster than networks, or no Gaussian has left its mode by the end.
         return recipes.gm_gan(
-            **(common | {"backbone": MLP(256, normalised=False)}),
+            **(COMMON | {"backbone": MLP(256, normalised=False)}),
             capacity=50,
             z_dim=2,
             spread=30.0,
@@ -123,7 +127,7 @@ def methods_of(paper: dict[str, Scores]) -> dict[str, Method]:
 
     def mic_gan(steps: int) -> MixtureGAN:
         return recipes.mic_gan(
-            **common,
+            **COMMON,
             capacity=50,
             z_dim=2,
             embedding_dim=32,
