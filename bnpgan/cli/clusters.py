@@ -65,7 +65,8 @@ def add_cluster(command: argparse.ArgumentParser) -> None:
         nargs="?",
         const=BY_RULE,
         metavar="POINTS",
-        help="clusters are only nearly Gaussian: all points count for so many, by default 30 for each dimension",
+        help="clusters are only nearly Gaussian: all points count for so many, by default 30 for each dimension, at "
+        "most half of them and at least 300",
     )
     command.add_argument("--clusters", type=int, help="of dp-means: about how many to expect, by default 10")
     command.add_argument(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bnpgan.engine.seating import Predictive
 
 
-EACH = 30.0  # points that each dimension is worth by default
+EACH, LEAST = 30.0, 300.0  # points that each dimension is worth by default, and that all are
 WEIGHT = 0.3  # of the scale, as a share of what all points count for
 
 
@@ -66,7 +66,8 @@ class Coarsened(ExponentialFamily):
             points a cluster does not find its own shape.
         points: :math:`\alpha`, what all points together count for, however many there are: clusters that are worth
             less than a few of them are not told apart, and far above N nothing is coarsened. ``None``: 30 for each
-            dimension, with which a handful of clusters, up to some twenty, can each tell a covariance.
+            dimension, with which a handful of clusters, up to some twenty, can each tell a covariance, but no more than
+            half of the points, for few rows of many columns are coarsened too; and 300 at least.
         replicas: g; ``None``: by that rule.
 
     Raises:
@@ -108,8 +109,9 @@ class Coarsened(ExponentialFamily):
     @remembered
     def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters of the family for points ``(N, D)`` that count as ``points``; log-weights."""
-        points = EACH * x.shape[1] if self.points is None else self.points
-        replicas = self.replicas or 1 + round(data_size(x) / points)
+        N, D = data_size(x), x.shape[1]
+        points = max(LEAST, min(EACH * D, N / 2)) if self.points is None else self.points
+        replicas = self.replicas or 1 + round(N / points)
         members, log_weights = self.component.weighing(1 / replicas).resolve(x)
         return _coarse(members, replicas), log_weights
 
