@@ -88,21 +88,21 @@ class TwoParameter(Masses):
         stick of the last block has no mean length.
         """
         alpha, d = (float(value) for value in self._members[0])
-        C, left = len(counts), counts.nonzero().flatten()
-        slots, k = torch.zeros_like(counts), 0
-        while len(left):
+        C, blocks = len(counts), counts.nonzero().flatten()
+        weights = counts[blocks] - d
+        # Blocks by their weights, one after another: in the order in which clocks of these rates ring.
+        order = (torch.empty_like(weights).exponential_() / weights).argsort()
+        left = weights[order].flip(0).cumsum(0).flip(0)
+        slots, k = [C] * len(blocks), 0
+        for b, (weight, u) in enumerate(torch.stack([left, torch.rand_like(left)], 1).tolist()):
             # All sticks in a row that take none at once: as long as the chance of that exceeds a number in (0, 1).
-            weights = counts[left] - d
-            none = alpha + d * (torch.arange(k, C, dtype=torch.float64, device=counts.device) + len(left))
-            chance = (none / (none + weights.sum())).log().cumsum(0)
-            k += int((chance > torch.rand((), dtype=torch.float64, device=counts.device).log()).sum())
-            if k >= C:
-                slots[left] = C
+            none, chance = alpha + d * (k + len(blocks) - b), 1.0
+            while k < C and (chance := chance * none / (none + weight)) > u:
+                none, k = none + d, k + 1
+            if k == C:
                 break
-            b = int(torch.multinomial(weights, 1))
-            slots[left[b]], k = k, k + 1
-            left = torch.cat([left[:b], left[b + 1 :]])
-        return slots
+            slots[b], k = k, k + 1
+        return torch.zeros_like(counts).index_put_((blocks[order],), torch.tensor(slots, device=counts.device))
 
     def log_order(self, counts: Tensor) -> Tensor:
         """Log-probability ``()`` of the slots of the blocks given the partition, were there infinitely many slots."""

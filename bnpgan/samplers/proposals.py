@@ -172,7 +172,8 @@ class Allocation:
         to_i, to_j = _distances(y, self.x[pairs.i]), _distances(y, self.x[pairs.j])
         # Sides by the nearest anchor, or off with those nearest to i: a fraction that is even in the logarithm.
         fraction = sizes ** -torch.rand(P, dtype=self.x.dtype, device=device)
-        carved = to_i.argsort(1).argsort(1) >= fraction[:, None] * self.draws
+        last = (fraction * self.draws).ceil().long() - 1
+        carved = to_i > to_i.sort(1).values.gather(1, last[:, None])
         second = torch.where(torch.rand(P, 1, device=device) < 0.5, to_j < to_i, carved).to(self.x.dtype)
         r, weight = torch.stack([1 - second, second], 1), (sizes / self.draws).clamp(max=1.0).to(second)[:, None, None]
         for _ in range(STEPS):

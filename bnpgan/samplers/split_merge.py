@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import ExponentialFamily, Stats
+from bnpgan.components.shapes import data_spread
 from bnpgan.partition import in_slots
 from bnpgan.priors import OrderedWeights, Partitions, Prior
 from bnpgan.samplers.base import check_state
@@ -140,11 +141,13 @@ class SplitMerge(Wrapper):
         now, then = torch.tensor(pairs.counts), torch.zeros_like(counts)
         then[slots[used]] = counts[used]
         log_ratio = _ends(prior, then) - _ends(prior, now)
-        return slots.to(labels.device)[moved] if float(torch.rand(()).log()) < float(log_ratio) else labels
+        return slots.to(labels.device)[moved] if float(torch.rand(()).log()) < log_ratio else labels
 
 
-def _ends(prior: OrderedWeights, counts: Tensor) -> Tensor:
-    return prior.log_marginal(counts) - prior.log_eppf(counts) - prior.log_order(counts)
+def _ends(prior: OrderedWeights, counts: Tensor) -> float:
+    if not counts[-1]:
+        return 0.0
+    return float(prior.log_marginal(counts) - prior.log_eppf(counts) - prior.log_order(counts))
 
 
 def _by_cluster(labels: Tensor, counts: Tensor, M: int) -> Tensor:
@@ -159,8 +162,7 @@ def _near(x: Tensor, i: Tensor) -> Tensor:
     # The nearest to each point of 4, 64 or 512 others, drawn at random: it depends on x only.
     shift = torch.randint(1, len(x), (len(i), 512), device=x.device)
     others = (i[:, None] + shift) % len(x)
-    width = x.std(0)
-    distance = (((x[others] - x[i, None]) / torch.where(width > 0, width, 1.0)) ** 2).sum(-1)
+    distance = ((x[others] - x[i, None]) / data_spread(x)).square().sum(-1)
     which = torch.randint(3, (len(i), 1), device=x.device)
     size = torch.where(which == 0, 4, torch.where(which == 1, 64, 512))
     unseen = torch.arange(512, device=x.device) >= size
