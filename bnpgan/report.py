@@ -13,7 +13,7 @@ from bnpgan.features import embed
 from bnpgan.images import Images
 from bnpgan.run import Run
 
-__all__ = ["baselines", "coverage", "drawable", "evaluate", "pictures", "plane", "table"]
+__all__ = ["baselines", "coverage", "drawable", "evaluate", "evenly", "pictures", "plane", "table"]
 
 COLUMNS = 8  # generated, and real, images of each cluster
 
@@ -27,21 +27,27 @@ def pictures(run: Run, images: Images, out: Path) -> None:
     heavy = counts.argsort(descending=True).tolist()
     heavy = [k for k in heavy if counts[k] >= 0.01 * len(images)] or heavy[:20]
     if len(images.shape) == 4:
-        real = [drawable(images[(run.partition.labels == k).nonzero()[:COLUMNS, 0]]) for k in heavy]
+        real = [drawable(images[evenly((run.partition.labels == k).nonzero()[:, 0], COLUMNS)]) for k in heavy]
         fake = [drawable(run.sample(COLUMNS, cluster=k)) for k in heavy]
         names = run.names or []
         told = [f"cluster {k}{f' ({names[k]})' if k < len(names) else ''}" for k in heavy]
         titles = [f"{name}, {counts[k] / len(images):.0%}" for name, k in zip(told, heavy, strict=True)]
         figure = plotting.cluster_grid(real, fake, titles)
     else:
-        shown = min(len(images), 5000)
-        c = run.slots(shown)
-        labels, points, made = run.partition.labels[:shown], images[:shown], run.generate(c)
+        shown = evenly(torch.arange(len(images)), 5000)
+        c = run.slots(len(shown))
+        labels, points, made = run.partition.labels[shown], images[shown], run.generate(c)
         figure = plotting.cluster_scatter(
             [plane(points[labels == k]) for k in heavy], [plane(made[c == k]) for k in heavy], heavy
         )
     plotting.save(noted(figure, run), out / "samples.png")
     map_of_features(run, images, out)
+
+
+def evenly(members: Tensor, n: int) -> Tensor:
+    """``n`` of the members ``(M,)``, or all, evenly from the first to the last: files are often sorted by class."""
+    at = torch.linspace(0, len(members) - 1, min(n, len(members)), dtype=torch.float64)
+    return members[at.round().long().to(members.device)]
 
 
 def noted(figure: Figure, run: Run) -> Figure:

@@ -9,7 +9,7 @@ import small
 import torch
 from PIL import Image
 
-from bnpgan import recipes
+from bnpgan import plotting, recipes, report
 from bnpgan.classifiers import Convolutional, save_classifier
 from bnpgan.cli import main
 from bnpgan.export import exported
@@ -47,6 +47,18 @@ def test_the_program_makes_what_the_run_makes(recipe, tmp_path):
             run.averaged.eval()
             expected = run.made(c, noise)
             torch.testing.assert_close(made(noise, c), expected)
+
+
+def test_real_images_beside_a_cluster_are_from_all_of_the_file(run, monkeypatch, tmp_path):
+    """And not its first members: a file is often sorted by class."""
+    shown, figure = [], plotting.cluster_grid
+    monkeypatch.setattr(plotting, "cluster_grid", lambda real, *rest: shown.append(real) or figure(real, *rest))
+    images, _ = small.images()
+    images = torch.linspace(-1, 1, len(images))[:, None, None, None].expand_as(images)
+    report.pictures(run, images, tmp_path)
+    heaviest = images[run.partition.labels == int(run.partition.counts.argmax())][:, 0, 0, 0]
+    told = shown[0][0][:, 0, 0, 0]
+    assert (len(told), float(told[0]), float(told[-1])) == (8, float(heaviest[0]), float(heaviest[-1]))
 
 
 def test_frames_are_part_of_the_program():

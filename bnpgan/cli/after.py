@@ -84,7 +84,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
     if len(run.config["shape"]) == 3:
         counts = labels.bincount(minlength=run.partition.capacity)
         heavy = [k for k in counts.argsort(descending=True, stable=True).tolist() if counts[k]][:20]
-        some = {k: (labels == k).nonzero()[:SHOWN, 0] for k in heavy}
+        some = {k: report.evenly((labels == k).nonzero()[:, 0], SHOWN) for k in heavy}
         figure = plotting.cluster_grid(
             [report.drawable(images[chosen[i]]) for i in some.values()],
             [report.drawable(real.images[i]) for i in some.values()],
