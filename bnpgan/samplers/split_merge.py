@@ -134,20 +134,19 @@ class SplitMerge(Wrapper):
 
     def _reorder(self, pairs: Pairs, labels: Tensor, moved: Tensor, counts: Tensor, prior: OrderedWeights) -> Tensor:
         # The moves and the draw of an order leave EPPF(z) p(order | z) invariant; the law of ``base`` differs from it
-        # where slots end, and not at all while the last slot is empty: a Metropolis step.
+        # where slots end: a Metropolis step. With sticks not at all while the last slot is empty; an unknown number of
+        # components is at most that of the slots, which is felt with any of them empty.
         slots, used = prior.sample_order(counts), counts > 0
         if int(slots[used].max()) >= self.capacity:
             return labels
         now, then = torch.tensor(pairs.counts), torch.zeros_like(counts)
         then[slots[used]] = counts[used]
         log_ratio = _ends(prior, then) - _ends(prior, now)
-        return slots.to(labels.device)[moved] if float(torch.rand(()).log()) < log_ratio else labels
+        return slots.to(labels.device)[moved] if float(torch.rand(()).log()) < float(log_ratio) else labels
 
 
-def _ends(prior: OrderedWeights, counts: Tensor) -> float:
-    if not counts[-1]:
-        return 0.0
-    return float(prior.log_marginal(counts) - prior.log_eppf(counts) - prior.log_order(counts))
+def _ends(prior: OrderedWeights, counts: Tensor) -> Tensor:
+    return prior.log_marginal(counts) - prior.log_eppf(counts) - prior.log_order(counts)
 
 
 def _by_cluster(labels: Tensor, counts: Tensor, M: int) -> Tensor:
