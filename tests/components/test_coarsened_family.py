@@ -102,7 +102,7 @@ def test_scaled_components_do_what_components_do(case):
 
 
 @pytest.mark.parametrize(
-    ("N", "points", "replicas"), [(30, 300, 1), (150, 300, 1), (151, 300, 2), (900, 300, 4), (150, None, 3)]
+    ("N", "points", "replicas"), [(30, 300, 1), (150, 300, 1), (151, 300, 2), (900, 300, 4), (900, None, 4)]
 )
 def test_so_many_points_count_as_one(N, points, replicas):
     family = Coarsened(NormalInverseWishart(scale=1.0), points=points)
