@@ -92,13 +92,21 @@ def test_moves_are_in_detailed_balance_at_length(prior, D, move):
     assert flow(sampler, POINTS[:4, :D], 4000, move) > LEVEL
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("prior", [DirichletProcess(1.0), PitmanYor(0.5, 0.5), MixtureOfFiniteMixtures(1.0)], ids=repr)
-def test_ordered_slots_follow_their_law(prior):
+@pytest.mark.parametrize(
+    ("prior", "n"),
+    [
+        (MixtureOfFiniteMixtures(1.0), 1000),
+        *(
+            pytest.param(prior, 6000, marks=pytest.mark.slow)
+            for prior in (DirichletProcess(1.0), PitmanYor(0.5, 0.5), MixtureOfFiniteMixtures(1.0))
+        ),
+    ],
+    ids=repr,
+)
+def test_ordered_slots_follow_their_law(prior, n):
     """Splits, merges and the draw of an order behind them, between label vectors; three slots, so that sticks end."""
     sampler = SplitMerge(IdleSticks(prior, family(1), capacity=3), pairs=4)
-    x, n = POINTS[:3, :1], 6000
-    states = label_vectors(3, 3)
+    x, states = POINTS[:3, :1], label_vectors(3, 3)
     law = torch.stack([sampler.log_joint(x, torch.tensor(z)) for z in states]).softmax(0)
     visits = torch.zeros(len(states), dtype=torch.float64)
     for a in torch.multinomial(law, n, replacement=True).tolist():
