@@ -231,7 +231,10 @@ def load(directory: str | Path, gan: MixtureGAN | None = None, device: str | tor
         if config.get("missing") or config["recipe"] is None:
             missing = "; ".join(config.get("missing") or ["it was composed by hand"])
             raise ValueError(f"{directory} does not hold its whole GAN ({missing}): pass the same parts to load as gan")
-        gan = _built(from_plain(config["recipe"], "recipe"), config["seed"])
+        try:
+            gan = _built(from_plain(config["recipe"], "recipe"), config["seed"])
+        except ValueError as error:
+            raise ValueError(f"{directory}: {error}") from error
     state = State(gan, torch.Size(config["shape"]), where)
     run_directory.restore(state)
     partition = run_directory.partition(state.gan.features, where, gan.clusterer.capacity)

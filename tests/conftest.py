@@ -30,9 +30,8 @@ def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def brief_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samplers start with one attempt, as on many points: on few, the start takes longer than all that is tested."""
-    monkeypatch.setattr("bnpgan.samplers.starts.ATTEMPTS", 1)
-    monkeypatch.setattr("bnpgan.samplers.starts.SPLITS", 1)
+    """Samplers start with one crossing: otherwise the start takes longer than all that is tested."""
+    monkeypatch.setattr("bnpgan.samplers.starts.CROSSINGS", 1)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -339,6 +339,16 @@ def test_a_config_that_is_none_is_named(copy, change):
         load(copy)
 
 
+def test_a_recipe_that_is_none_is_named_by_its_directory(copy):
+    def damaged(meta):
+        recipe = meta["config"]["recipe"] | {"clusterer": {"clasp": 1}}
+        return meta | {"config": meta["config"] | {"recipe": recipe}}
+
+    rewritten(copy / "checkpoint.safetensors", meta=damaged)
+    with pytest.raises(ValueError, match=rf"^{copy}: recipe\.clusterer: \['clasp'\] is nothing that was noted"):
+        load(copy)
+
+
 def test_a_run_is_what_its_checkpoint_says_whatever_becomes_of_config_json(copy):
     for text in ("{", "[" * 100_000, "{}"):
         (copy / "config.json").write_text(text)

@@ -67,7 +67,7 @@ class DirichletCategorical(ExponentialFamily):
         """The hyper-parameters by name, ``categories`` set from the points ``(N, D)`` where ``None``."""
         V = self.categories
         if V is None:
-            V = int(ranks.all_max(x.max())) + 1
+            V = max(int(ranks.all_max(x.max())), 0) + 1  # of values below 0 ``positions`` says what is wrong
             if V > MOST_CATEGORIES:
                 raise ValueError(f"x holds values up to {V - 1:,}: renumber them from 0, or pass categories")
         return {"concentration": self.concentration, "categories": V}

@@ -88,7 +88,6 @@ class Allocation:
     pairs: Pairs
     component: Any
     stats: Stats
-    draws: int = DRAWS
 
     def plug_in(self) -> tuple[Tensor, Tensor]:
         """All points at once, by the components that one step of expectation-maximisation makes of the launch."""
@@ -166,16 +165,16 @@ class Allocation:
         # Sums of features (P, 2, F): a guess that depends on the points and anchors of a pair, not on their sides.
         pairs, P, device = self.pairs, len(self.pairs.i), self.x.device
         sizes = pairs.size
-        drawn = (torch.rand(P, self.draws, dtype=self.x.dtype, device=device) * sizes[:, None]).long()
+        drawn = (torch.rand(P, DRAWS, dtype=self.x.dtype, device=device) * sizes[:, None]).long()
         y = self.x[pairs.points[drawn + (sizes.cumsum(0) - sizes)[:, None]]]
-        phi = torch.cat(list(self.component.features(self.stats, y.flatten(0, 1)))).view(P, self.draws, -1)
+        phi = torch.cat(list(self.component.features(self.stats, y.flatten(0, 1)))).view(P, DRAWS, -1)
         to_i, to_j = _distances(y, self.x[pairs.i]), _distances(y, self.x[pairs.j])
         # Sides by the nearest anchor, or off with those nearest to i: a fraction that is even in the logarithm.
         fraction = sizes ** -torch.rand(P, dtype=self.x.dtype, device=device)
-        last = (fraction * self.draws).ceil().long() - 1
+        last = (fraction * DRAWS).ceil().long() - 1
         carved = to_i > to_i.sort(1).values.gather(1, last[:, None])
         second = torch.where(torch.rand(P, 1, device=device) < 0.5, to_j < to_i, carved).to(self.x.dtype)
-        r, weight = torch.stack([1 - second, second], 1), (sizes / self.draws).clamp(max=1.0).to(second)[:, None, None]
+        r, weight = torch.stack([1 - second, second], 1), (sizes / DRAWS).clamp(max=1.0).to(second)[:, None, None]
         for _ in range(STEPS):
             r = (self._weights(weight * (r @ phi)) @ phi.mT).softmax(1)
         return weight * (r @ phi)

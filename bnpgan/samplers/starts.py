@@ -14,36 +14,36 @@ from bnpgan.partition import check_points
 from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
-from bnpgan.samplers.proposals import Allocation, Pairs
 
 CELLS = 5, 25, 125  # of k-means++ seeds, from coarse to fine; as many as the slots come last
 UNMERGED = 2, 3, 4, 6, 9, 13, 20, 30  # the same for families whose clusters cannot be merged: as many as there may be
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
-AGAIN = 2000  # points at least that all attempts take together: few points are quick, and have more modes to miss
-ATTEMPTS = 2  # at most, from each number of cells
-ALIKE = 1e-4  # nats by which two attempts that found the same may differ
+SMALL = 2000  # points of which a start is quicker on the CPU than the launches of its operations on a GPU
+CROSSINGS = 12  # at most, with other cells
+COARSER = 1, 2, 4  # times than the finest: the cells of crossings, in turn
+ALIKE = 1e-4  # nats by which two that found the same may differ
 ALONE = 5000  # points, of which each can go where it is likeliest given the others
 NEAR = 64  # other clusters with which one is compared: in many dimensions the pieces of one may lie far apart
-FEW = 200  # points of each cluster that are looked at to find out whether it is two
-TRIES = 4  # to split it
-SPLITS = 8  # rounds of that, at most, for few points: as with attempts
-AWAY = 8  # points of which the farthest from another is taken for one of the other cluster
 
 
 def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     r"""Labels ``(N,)`` near a mode of a sampler's law, the largest cluster in slot 0 and so on.
 
     From the cells of k-means++ seeds, in units of the spread of each column, points go to the cluster under which they
-    are likeliest, until none moves or ten times; then two clusters are merged while that makes the labels likelier,
-    :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, the best two first, and all points go where they are likeliest
-    again, twice. Up to 5,000 points ask where they are likeliest given all *others*, :math:`n_k m(S_k \cup x_i) /
-    m(S_k)` without :math:`x_i` in :math:`S_k`: a cluster of few points in many dimensions is what it is by the very
-    point that asks, and would keep all that it has. So from one cell, from few and from many, never more than there
-    are slots or points to carry them, D + 1 each; of what they lead to the labels of the highest ``log_joint`` are
-    kept. Of many points a subset does this, and the others follow. Two clusters that had one seed are by then one: each
-    cluster is split where that makes the labels likelier, of few points again and again. A family without marginal
-    likelihoods in closed form does without merges and splits.
+    are likeliest, until none moves or ten times; then clusters are merged in twos, of which each is the other's best,
+    while that makes the labels likelier, :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, and all points go where
+    they are likeliest again, twice. Up to 5,000 points ask where they are likeliest given all *others*,
+    :math:`n_k m(S_k \cup x_i) / m(S_k)` without :math:`x_i` in :math:`S_k`: a cluster of few points in many dimensions
+    is what it is by the very point that asks, and would keep all that it has. So from one cell, from few and from many,
+    never more than there are slots or points to carry them, D + 1 each; of what they lead to the labels of the highest
+    ``log_joint`` are kept.
+
+    These are then crossed with new cells, as many as can be, half and a quarter of that: each point goes to the
+    likeliest cluster of both together, the clusters are merged as above, and what is likelier than before is kept,
+    until three crossings one after another were in vain, or twelve are done. So what seeds have missed in one region is
+    taken from others that have not. Of many points a subset does all this, and the others follow. A family without
+    marginal likelihoods in closed form does without merges and crossings.
 
     Args:
         x: points ``(N, D)``.
@@ -51,18 +51,21 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
 
     Raises:
         ValueError: if points are not valid.
+
+    References:
+        Fränti, "Genetic algorithm with deterministic crossover for vector quantization", 2000 (crossing the centres of
+        two solutions of k-means and merging them in pairs; likelihoods in place of distances are this package's own).
     """
     x = check_points(x).to(torch.float64)
-    if x.device.type != "cpu" and ranks.scope() is None and len(x) <= AGAIN:  # all would be launches, and none work
+    if x.device.type != "cpu" and ranks.scope() is None and len(x) <= SMALL:
         return starting_labels(x.cpu(), sampler).to(x.device)
-    (N, D), capacity, device = (int(ranks.number(x)), x.shape[1]), sampler.capacity, x.device
+    (N, D), capacity, component = (int(ranks.number(x)), x.shape[1]), sampler.capacity, sampler.component
     most = max(1, min(capacity, N // (D + 1)))
     enough = max(ENOUGH[0], ENOUGH[1] * most)
-    few = x if len(x) <= enough else x[torch.randperm(len(x), device=device)[:enough]]
-    some = CELLS if isinstance(sampler.component, ExponentialFamily) else UNMERGED
-    sizes = sorted({1, *(cells for cells in some if cells < most), most})
+    few = x if len(x) <= enough else x[torch.randperm(len(x), device=x.device)[:enough]]
+    some = CELLS if isinstance(component, ExponentialFamily) else UNMERGED
     tried, failed = list[tuple[float, Tensor]](), list[ValueError]()
-    for cells in sizes * max(1, min(ATTEMPTS, AGAIN // N)):
+    for cells in sorted({1, *(cells for cells in some if cells < most), most}):
         try:
             labels = _from_cells(few, cells, sampler)
             tried.append((float(sampler.log_joint(few, labels)), labels))
@@ -70,34 +73,64 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
             failed.append(error)
     if not tried:
         raise failed[0]
-    highest = max(value for value, _ in tried)
-    best = next(labels for value, labels in tried if value > highest - ALIKE)  # whatever rounding says, in any units
+    highest = max(height for height, _ in tried)
+    best = next(labels for height, labels in tried if not height < highest - ALIKE)  # in any units, for all rounding
+    if isinstance(component, ExponentialFamily) and most > 1:
+        best = _crossed_with_cells(few, best, most, sampler)
     if len(few) < len(x):
-        best = _settled(x, _likeliest(x, sampler.component, few, best, capacity), sampler)
-    best = _ordered(best, capacity)
-    if isinstance(sampler.component, ExponentialFamily) and ranks.scope() is None:  # a proposal sees one rank's points
-        with suppress(ValueError):  # as above: then there is no better one
-            for _ in range(max(1, min(SPLITS, AGAIN // N))):
-                best = _split(x, best, sampler)
-    return best
+        best = _settled(x, _likeliest(x, component, few, best, capacity), sampler, capacity)
+    return _ordered(best, capacity)
 
 
 def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
     if cells == 1:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
     labels = _followed(x, seeded_labels(x / data_spread(x), cells), sampler, cells)
+    return _ordered(_settled(x, labels, sampler, sampler.capacity), sampler.capacity)
+
+
+def _crossed_with_cells(x: Tensor, labels: Tensor, most: int, sampler: Sampler) -> Tensor:
+    height, vain = float(sampler.log_joint(x, labels)), 0
+    for t in range(CROSSINGS):
+        cells = max(2, most // COARSER[t % len(COARSER)])
+        vain += 1
+        with suppress(ValueError):  # as above
+            other = _followed(x, seeded_labels(x / data_spread(x), cells), sampler, cells, rounds=2)
+            crossed = _crossed(x, labels, other, sampler)
+            if crossed is not None and (value := float(sampler.log_joint(x, crossed))) > height + ALIKE:
+                labels, height, vain = crossed, value, 0
+        if vain == len(COARSER):
+            break
+    return labels
+
+
+def _crossed(x: Tensor, one: Tensor, two: Tensor, sampler: Sampler) -> Tensor | None:
+    # The clusters of both, merged until they are no more than there are slots; if they do not become so few, nothing.
+    component, capacity = cast(ExponentialFamily, sampler.component), sampler.capacity
+    (one, first), (two, second) = _packed(one, capacity), _packed(two, capacity)
+    stats = component.stats(x, one, first)
+    sums = torch.cat([stats.sums, component.stats(x, two, second).sums])
+    both, slots = component.with_sums(stats, sums), max(first + second, capacity)
+    labels = component.posterior_mean(both).assign(x, (both.n / both.n.sum()).log())
+    labels = _ordered(_settled(x, _followed(x, labels, sampler, slots, rounds=1), sampler, slots), slots)
+    return labels if ranks.counts(labels, slots)[capacity:].sum() == 0 else None
+
+
+def _packed(labels: Tensor, capacity: int) -> tuple[Tensor, int]:
+    used = ranks.counts(labels, capacity) > 0
+    return (used.cumsum(0) - 1)[labels], int(used.sum())
+
+
+def _settled(x: Tensor, labels: Tensor, sampler: Sampler, slots: int) -> Tensor:
+    component = sampler.component
     for _ in range(2):
-        before, labels = labels, _settled(x, labels, sampler)
+        before = labels
+        if isinstance(component, ExponentialFamily):
+            labels = _merged(x, labels, sampler.prior, component, slots)
+        labels = _followed(x, labels, sampler, slots, rounds=ROUNDS if _few(x, component) else 1)
         if not ranks.all_max((labels != before).any().float()):
             break
-    return _ordered(labels, sampler.capacity)
-
-
-def _settled(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
-    prior, component, capacity = sampler.prior, sampler.component, sampler.capacity
-    if isinstance(component, ExponentialFamily):
-        labels = _merged(x, labels, prior, component, capacity)
-    return _followed(x, labels, sampler, capacity, rounds=ROUNDS if _few(x, component) else 1)
+    return labels
 
 
 def _few(x: Tensor, component: Component) -> bool:
@@ -144,76 +177,45 @@ def _likeliest(y: Tensor, component: Component, x: Tensor, labels: Tensor, capac
     return components.assign(y, log_weights)
 
 
-def _merged(x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamily, capacity: int) -> Tensor:
-    stats, counts = component.stats(x, labels, capacity), ranks.counts(labels, capacity)
-    sums, slots = stats.sums.clone(), torch.arange(capacity, device=x.device)
-
-    def gain(i: Tensor, j: Tensor) -> Tensor:
-        rows, merged = torch.arange(len(i), device=x.device), counts.repeat(len(i), 1)
-        merged[rows, i], merged[rows, j] = counts[i] + counts[j], 0
-        apart, both = (component.log_marginal(component.with_sums(stats, part)) for part in (sums, sums[i] + sums[j]))
-        return both - apart[i] - apart[j] + prior.log_eppf(merged) - prior.log_eppf(counts)
-
-    gains = sums.new_full((capacity, capacity), -torch.inf)
-    i, j = _neighbours(x, labels, counts)
-    gains[i, j] = gain(i, j) if len(i) else 0.0
-    while float(gains.max()) > 0:
-        first, second = sorted(divmod(int(gains.argmax()), capacity))  # either is the best, as rounding has it
-        sums[first] += sums[second]
-        counts[first] += counts[second]
-        sums[second], counts[second] = 0, 0
-        slots[slots == second] = first
+def _merged(x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamily, slots: int) -> Tensor:
+    stats, counts = component.stats(x, labels, slots), ranks.counts(labels, slots)
+    sums, near, every = stats.sums.clone(), _near(x, labels, counts), torch.arange(slots, device=x.device)
+    apart, gains = sums.new_zeros(slots), sums.new_full((slots, slots), -torch.inf)
+    changed = every[counts > 0]
+    while len(changed):
+        apart[changed] = component.log_marginal(component.with_sums(stats, sums[changed]))
+        anew = torch.zeros_like(near)
+        anew[changed] = near[changed]
+        i, j = (anew | anew.T).triu().nonzero().unbind(1)
+        if len(i):
+            rows, merged = torch.arange(len(i), device=x.device), counts.repeat(len(i), 1)
+            merged[rows, i], merged[rows, j] = counts[i] + counts[j], 0
+            both = component.log_marginal(component.with_sums(stats, sums[i] + sums[j]))
+            log_prior = prior.log_eppf(merged) - prior.log_eppf(counts)
+            gains[i, j] = gains[j, i] = both - apart[i] - apart[j] + log_prior
+        best, other = gains.max(1)
+        changed = every[(best > 0) & (other[other] == every) & (every < other)]
+        if not len(changed):  # none gains, or as much in a ring of them
+            changed = every[(best > 0) & (best == best.max())][:1]
+        gone, place = other[changed], every.clone()
+        place[gone] = changed
+        labels = place[labels]
+        sums[changed], counts[changed] = sums[changed] + sums[gone], counts[changed] + counts[gone]
+        sums[gone], counts[gone] = 0, 0
         # Whatever was near to either is near to both together.
-        near = (gains[[first, second]] > -torch.inf).any(0) | (gains[:, [first, second]] > -torch.inf).any(1)
-        gains[[first, second]], gains[:, [first, second]] = -torch.inf, -torch.inf
-        others = (near & (counts > 0) & (slots != first)).nonzero().flatten()
-        if len(others):
-            gains[first, others] = gain(torch.full_like(others, first), others)
-    return slots[labels]
+        near[changed] |= near[gone]
+        near[:, changed] |= near[:, gone]
+        near[gone], near[:, gone], near[changed, changed] = False, False, False
+        gains[gone], gains[:, gone], gains[changed], gains[:, changed] = (-torch.inf,) * 4
+    return labels
 
 
-def _split(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
-    # Two clusters that had one seed are split by what a few of their points tell; the others follow.
-    prior, component, capacity = sampler.prior, sampler.component, sampler.capacity
-    rank = torch.rand(len(x), device=x.device).argsort()  # the points in random order, then cluster after cluster
-    rank = rank[labels[rank].argsort(stable=True)]
-    counts = ranks.counts(labels, capacity)
-    within = torch.arange(len(x), device=x.device) - (counts.cumsum(0) - counts)[labels[rank]]
-    few = x[rank[within < FEW]]
-    found = labels[rank[within < FEW]]
-    stats, before, spread = component.stats(few, found, capacity), found.clone(), data_spread(x)
-    for _ in range(TRIES):
-        counts = torch.bincount(found, minlength=capacity)
-        several, order = (counts > 1).nonzero().flatten(), found.argsort(stable=True)
-        first = (counts.cumsum(0) - counts)[several]
-        i, *others = (
-            order[first + (torch.rand(len(several), device=x.device) * counts[several]).long()] for _ in range(1 + AWAY)
-        )
-        distances = torch.stack([((few[i] - few[j]) / spread).square().sum(1) for j in others])
-        j = torch.stack(others).gather(0, distances.argmax(0, keepdim=True))[0]
-        pairs = Pairs.disjoint(i[i != j], j[i != j], found, capacity)
-        if not len(pairs.slots):
-            continue
-        allocation = Allocation(few, pairs, component, stats, draws=FEW)
-        side, _ = allocation.plug_in()
-        gains, sizes = allocation.gain(side), torch.bincount(2 * pairs.pair + side).view(-1, 2)
-        for p in gains.argsort(descending=True).tolist():
-            split, free = counts.clone(), (counts == 0).nonzero().flatten()[:1]
-            split[pairs.slots[p][0]], split[free] = sizes[p]
-            if len(free) and float(gains[p] + prior.log_eppf(split) - prior.log_eppf(counts)) > 0:
-                found[pairs.points[(pairs.pair == p) & (side == 1)]], counts = free, split
-    if torch.equal(found, before):
-        return labels
-    other = _settled(x, _likeliest(x, component, few, found, capacity), sampler)
-    other = _ordered(other, capacity)
-    return other if float(sampler.log_joint(x, other)) > float(sampler.log_joint(x, labels)) else labels
-
-
-def _neighbours(x: Tensor, labels: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    # Pairs of clusters, each with those whose means are nearest in units of the data.
+def _near(x: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+    # Of each two clusters whether the mean of one is among the nearest to that of the other, in units of the data.
     used = counts.nonzero().flatten()
     means = ranks.all_sum(x.new_zeros(len(counts), x.shape[1]).index_add_(0, labels, x))[used] / counts[used, None]
     means = means / data_spread(x)
-    distances = squared_distances(means, means).fill_diagonal_(torch.inf)
-    near = distances.argsort(1)[:, : min(NEAR, len(used) - 1)]
-    return used.repeat_interleave(near.shape[1]), used[near.flatten()]
+    nearest = squared_distances(means, means).fill_diagonal_(torch.inf).argsort(1)[:, : min(NEAR, len(used) - 1)]
+    near = torch.zeros(len(counts), len(counts), dtype=torch.bool, device=x.device)
+    near[used[:, None], used[nearest]] = True
+    return near | near.T

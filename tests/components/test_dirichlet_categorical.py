@@ -122,6 +122,13 @@ def test_values_that_are_no_categories_are_refused(value):
             call()
 
 
+def test_values_that_are_all_below_zero_are_no_categories():
+    with pytest.raises(
+        ValueError, match=r"^x must hold whole numbers in \[0, 1\), got -2 to -2: number the categories"
+    ):
+        DirichletCategorical().stats(torch.tensor([[-2.0], [-3.0]]), torch.zeros(2, dtype=torch.int64), 1)
+
+
 @pytest.mark.parametrize("concentration", [0.0, -1.0, math.nan, math.inf, Grid([0.0, 1.0])])
 def test_bad_concentration_is_named(concentration):
     with pytest.raises(ValueError, match=r"^concentration "):

@@ -9,9 +9,9 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from bnpgan import data
-from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart
+from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
-from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures
+from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures, PitmanYor
 from bnpgan.samplers import IGMM, Algorithm8, CRPGibbs, SliceSampler, SplitMerge, StickBreaking, starts
 from bnpgan.samplers.kmeans import seeded_labels
 from bnpgan.samplers.starts import starting_labels
@@ -72,23 +72,35 @@ def test_merges_make_the_labels_likelier(prior, family):
 
 
 @pytest.mark.parametrize("family", [NormalInverseWishart(), NormalInverseGamma()])
-def test_two_in_one_are_split_and_gaussians_are_not(family, monkeypatch):
-    # Six Gaussians, a small one in the cluster of another, as where it had no seed.
+def test_crossing_takes_of_each_region_the_better_labels(family):
+    # Six Gaussians; two of them are one in these labels, and two others in those.
     generator = torch.Generator().manual_seed(0)
-    truth = torch.multinomial(torch.tensor([1.0, 1, 1, 1, 1, 0.2]), 3000, replacement=True, generator=generator)
+    truth = torch.randint(6, (3000,), generator=generator)
     width = torch.linspace(0.5, 2.0, 6, dtype=torch.float64)[:, None] * torch.tensor([1.0, 0.4, 1.0, 0.7]).double()
-    means = 6 * torch.randn(6, 4, dtype=torch.float64, generator=generator)
-    means[5] = means[4] + 4 * width[4]
+    means = 12 * torch.randn(6, 4, dtype=torch.float64, generator=generator)
     x = means[truth] + width[truth] * torch.randn(3000, 4, dtype=torch.float64, generator=generator)
-    joined, sampler = truth.clamp(max=4), StickBreaking(DP, family, capacity=8)
+    these, those = truth.clamp(max=4), truth.clamp(min=1)
+    sampler = StickBreaking(DP, family, capacity=6)
+    for one, two in [(these, those), (those, these), (these, truth), (truth, these)]:
+        assert adjusted_rand_score(truth, starts._crossed(x, one, two, sampler)) > 0.98
+    assert adjusted_rand_score(these, starts._crossed(x, these, these, sampler)) > 0.98  # nothing comes of nothing
+    assert starts._crossed(x, these, those, replace(sampler, capacity=5)) is None  # not so many slots
+
+
+def test_crossings_find_what_no_seed_did(monkeypatch):
+    x, truth = data.grid(4000)
+    sampler = StickBreaking(DP, NormalInverseWishart(), capacity=40)
     torch.manual_seed(0)
-    assert torch.equal(starts._split(x, truth, sampler), truth)
-    found = starts._split(x, joined, sampler)
-    assert adjusted_rand_score(truth, found) > 0.98 > adjusted_rand_score(truth, joined)
-    assert sampler.log_joint(x, found) > sampler.log_joint(x, joined)
-    assert torch.equal(starts._split(x, joined, replace(sampler, capacity=5)), joined)  # no slot is free
-    monkeypatch.setattr(starts, "TRIES", 0)
-    assert torch.equal(starts._split(x, joined, sampler), joined)
+    found = starts._crossed_with_cells(x.double(), truth // 5, 40, sampler)
+    assert adjusted_rand_score(truth, found) > 0.98 > adjusted_rand_score(truth, truth // 5)
+    monkeypatch.setattr(starts, "CROSSINGS", 0)
+    assert torch.equal(starts._crossed_with_cells(x.double(), truth // 5, 40, sampler), truth // 5)
+
+
+def test_a_log_joint_of_millions_does_not_hide_which_labels_are_the_best():
+    x = 1e150 * torch.randn(40, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    sampler = SliceSampler(PitmanYor(1.0, 0.5), SphericalNormal(scale=1e-12), capacity=5)
+    assert starting_labels(x, sampler).max() < 5
 
 
 def test_no_point_of_wine_is_likelier_elsewhere():
