@@ -31,7 +31,7 @@ def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def brief_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samplers start with one crossing: otherwise the start takes longer than all that is tested."""
-    monkeypatch.setattr("bnpgan.samplers.starts.CROSSINGS", 1)
+    monkeypatch.setattr("bnpgan.samplers.starts.CROSSINGS", (1, 1))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,13 +15,13 @@ from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
 
-CELLS = 5, 25, 125  # of k-means++ seeds, from coarse to fine; as many as the slots come last
-UNMERGED = 2, 3, 4, 6, 9, 13, 20, 30  # the same for families whose clusters cannot be merged: as many as there may be
+UNMERGED = 2, 3, 4, 6, 9, 13, 20, 30  # cells, for families whose clusters cannot be merged: as many as there may be
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
-SMALL = 2000  # points of which a start is quicker on the CPU than the launches of its operations on a GPU
-CROSSINGS = 12  # at most, with other cells
-COARSER = 1, 2, 4  # times than the finest: the cells of crossings, in turn
+SMALL = 2000  # points of which a start is quick, and quicker on the CPU than the launches of its operations on a GPU
+CROSSINGS = 12, 6  # at most, with other cells: of few points, and of many
+COARSER = 1, 1, 2  # times than the finest: the cells of crossings, in turn
+GAIN = 3.0  # nats, a Bayes factor of twenty: a crossing that has less was in vain
 ALIKE = 1e-4  # nats by which two that found the same may differ
 ALONE = 5000  # points, of which each can go where it is likeliest given the others
 NEAR = 64  # other clusters with which one is compared: in many dimensions the pieces of one may lie far apart
@@ -35,15 +35,16 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     while that makes the labels likelier, :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, and all points go where
     they are likeliest again, twice. Up to 5,000 points ask where they are likeliest given all *others*,
     :math:`n_k m(S_k \cup x_i) / m(S_k)` without :math:`x_i` in :math:`S_k`: a cluster of few points in many dimensions
-    is what it is by the very point that asks, and would keep all that it has. So from one cell, from few and from many,
-    never more than there are slots or points to carry them, D + 1 each; of what they lead to the labels of the highest
-    ``log_joint`` are kept.
+    is what it is by the very point that asks, and would keep all that it has. So from one cell and from as many as there
+    are slots and points to carry them, D + 1 each; of what they lead to the labels of the highest ``log_joint`` are
+    kept.
 
-    These are then crossed with new cells, as many as can be, half and a quarter of that: each point goes to the
-    likeliest cluster of both together, the clusters are merged as above, and what is likelier than before is kept,
-    until three crossings one after another were in vain, or twelve are done. So what seeds have missed in one region is
-    taken from others that have not. Of many points a subset does all this, and the others follow. A family without
-    marginal likelihoods in closed form does without merges and crossings.
+    These are then crossed with new cells, as many, as many again, and half of that: each point goes to the likeliest
+    cluster of both together, the clusters are merged as above, and what is likelier than before is kept, until three
+    crossings one after another gained less than 3 nats, or twelve are done, six of more than 2,000 points. So what
+    seeds have missed in one region is taken from others that have not. Of many points a subset does all this, and the
+    others follow. A family without marginal likelihoods in closed form does without merges and crossings, and starts
+    from several numbers of cells.
 
     Args:
         x: points ``(N, D)``.
@@ -63,7 +64,7 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     most = max(1, min(capacity, N // (D + 1)))
     enough = max(ENOUGH[0], ENOUGH[1] * most)
     few = x if len(x) <= enough else x[torch.randperm(len(x), device=x.device)[:enough]]
-    some = CELLS if isinstance(component, ExponentialFamily) else UNMERGED
+    some = () if isinstance(component, ExponentialFamily) else UNMERGED
     tried, failed = list[tuple[float, Tensor]](), list[ValueError]()
     for cells in sorted({1, *(cells for cells in some if cells < most), most}):
         try:
@@ -85,20 +86,22 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
 def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
     if cells == 1:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    labels = _followed(x, seeded_labels(x / data_spread(x), cells), sampler, cells)
+    labels = _followed(x, seeded_labels(x / data_spread(x), cells), sampler, cells, rounds=ROUNDS)
     return _ordered(_settled(x, labels, sampler, sampler.capacity), sampler.capacity)
 
 
 def _crossed_with_cells(x: Tensor, labels: Tensor, most: int, sampler: Sampler) -> Tensor:
     height, vain = float(sampler.log_joint(x, labels)), 0
-    for t in range(CROSSINGS):
-        cells = max(2, most // COARSER[t % len(COARSER)])
-        vain += 1
+    for t in range(CROSSINGS[int(ranks.number(x)) > SMALL]):
+        cells, gain = max(2, most // COARSER[t % len(COARSER)]), 0.0
         with suppress(ValueError):  # as above
             other = _followed(x, seeded_labels(x / data_spread(x), cells), sampler, cells, rounds=2)
             crossed = _crossed(x, labels, other, sampler)
-            if crossed is not None and (value := float(sampler.log_joint(x, crossed))) > height + ALIKE:
-                labels, height, vain = crossed, value, 0
+            if crossed is not None:
+                gain = float(sampler.log_joint(x, crossed)) - height
+            if crossed is not None and gain > ALIKE:
+                labels, height = crossed, height + gain
+        vain = 0 if gain > GAIN else vain + 1
         if vain == len(COARSER):
             break
     return labels
@@ -137,7 +140,7 @@ def _few(x: Tensor, component: Component) -> bool:
     return isinstance(component, ExponentialFamily) and int(ranks.number(x)) <= ALONE
 
 
-def _followed(x: Tensor, labels: Tensor, sampler: Sampler, slots: int, rounds: int = ROUNDS) -> Tensor:
+def _followed(x: Tensor, labels: Tensor, sampler: Sampler, slots: int, rounds: int) -> Tensor:
     # Points go where they are likeliest, until none moves: of few, given the others, for a cluster of few in many
     # dimensions is what it is by the very point that asks.
     component = sampler.component

@@ -93,7 +93,7 @@ def test_crossings_find_what_no_seed_did(monkeypatch):
     torch.manual_seed(0)
     found = starts._crossed_with_cells(x.double(), truth // 5, 40, sampler)
     assert adjusted_rand_score(truth, found) > 0.98 > adjusted_rand_score(truth, truth // 5)
-    monkeypatch.setattr(starts, "CROSSINGS", 0)
+    monkeypatch.setattr(starts, "CROSSINGS", (0, 0))
     assert torch.equal(starts._crossed_with_cells(x.double(), truth // 5, 40, sampler), truth // 5)
 
 
