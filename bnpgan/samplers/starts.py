@@ -15,7 +15,8 @@ from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
 
-UNMERGED = 2, 3, 4, 6, 9, 13, 20, 30  # cells, for families whose clusters cannot be merged: as many as there may be
+CELLS = 3, 5, 9, 15, 25  # of k-means++ seeds, of few points; as many as the slots come last
+UNMERGED = 2, 3, 4, 6, 9, 13, 20, 30  # the same for families whose clusters cannot be merged: as many as there may be
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
 SMALL = 2000  # points of which a start is quick, and quicker on the CPU than the launches of its operations on a GPU
@@ -35,16 +36,15 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     while that makes the labels likelier, :math:`p(z') m(S_1 \cup S_2) > p(z) m(S_1) m(S_2)`, and all points go where
     they are likeliest again, twice. Up to 5,000 points ask where they are likeliest given all *others*,
     :math:`n_k m(S_k \cup x_i) / m(S_k)` without :math:`x_i` in :math:`S_k`: a cluster of few points in many dimensions
-    is what it is by the very point that asks, and would keep all that it has. So from one cell and from as many as there
-    are slots and points to carry them, D + 1 each; of what they lead to the labels of the highest ``log_joint`` are
-    kept.
+    is what it is by the very point that asks, and would keep all that it has. So from one cell and from as many as
+    there are slots and points to carry them, D + 1 each, and of few points, which evidence lumps together soon, from
+    several numbers between; of what they lead to the labels of the highest ``log_joint`` are kept.
 
     These are then crossed with new cells, as many, as many again, and half of that: each point goes to the likeliest
     cluster of both together, the clusters are merged as above, and what is likelier than before is kept, until three
     crossings one after another gained less than 3 nats, or twelve are done, six of more than 2,000 points. So what
     seeds have missed in one region is taken from others that have not. Of many points a subset does all this, and the
-    others follow. A family without marginal likelihoods in closed form does without merges and crossings, and starts
-    from several numbers of cells.
+    others follow. A family without marginal likelihoods in closed form does without merges and crossings.
 
     Args:
         x: points ``(N, D)``.
@@ -64,9 +64,9 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     most = max(1, min(capacity, N // (D + 1)))
     enough = max(ENOUGH[0], ENOUGH[1] * most)
     few = x if len(x) <= enough else x[torch.randperm(len(x), device=x.device)[:enough]]
-    some = () if isinstance(component, ExponentialFamily) else UNMERGED
+    coarse = UNMERGED if not isinstance(component, ExponentialFamily) else CELLS if _few(x, component) else ()
     tried, failed = list[tuple[float, Tensor]](), list[ValueError]()
-    for cells in sorted({1, *(cells for cells in some if cells < most), most}):
+    for cells in sorted({1, *(cells for cells in coarse if cells < most), most}):
         try:
             labels = _from_cells(few, cells, sampler)
             tried.append((float(sampler.log_joint(few, labels)), labels))
