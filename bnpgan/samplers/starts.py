@@ -15,8 +15,7 @@ from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
 
-CELLS = 3, 5, 9, 15, 25  # of k-means++ seeds, of few points; as many as the slots come last
-UNMERGED = 2, 3, 4, 6, 9, 13, 20, 30  # the same for families whose clusters cannot be merged: as many as there may be
+CELLS = 2, 3, 4, 6, 9, 13, 20, 30  # of k-means++ seeds, where these are not to be merged, or points are few
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
 SMALL = 2000  # points of which a start is quick, and quicker on the CPU than the launches of its operations on a GPU
@@ -64,7 +63,7 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     most = max(1, min(capacity, N // (D + 1)))
     enough = max(ENOUGH[0], ENOUGH[1] * most)
     few = x if len(x) <= enough else x[torch.randperm(len(x), device=x.device)[:enough]]
-    coarse = UNMERGED if not isinstance(component, ExponentialFamily) else CELLS if _few(x, component) else ()
+    coarse = () if isinstance(component, ExponentialFamily) and not _few(x, component) else CELLS
     tried, failed = list[tuple[float, Tensor]](), list[ValueError]()
     for cells in sorted({1, *(cells for cells in coarse if cells < most), most}):
         try:
