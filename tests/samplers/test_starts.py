@@ -71,6 +71,15 @@ def test_merges_make_the_labels_likelier(prior, family):
     assert sampler.init(x).max() < 12
 
 
+def test_clusters_that_are_a_little_likelier_apart_are_not_merged():
+    x = torch.randn(60, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    truth, family = torch.arange(60) // 30, NormalInverseWishart(scale=1.0)
+    x[30:, 0] += 5
+    apart, merged = (StickBreaking(DP, family, capacity=2).log_joint(x, z) for z in (truth, 0 * truth))
+    assert 0 < apart - merged < 50
+    assert torch.equal(starts._merged(x, truth, DP, family, 2), truth)
+
+
 @pytest.mark.parametrize("family", [NormalInverseWishart(), NormalInverseGamma()])
 def test_crossing_takes_of_each_region_the_better_labels(family):
     # Six Gaussians; two of them are one in these labels, and two others in those.
@@ -93,6 +102,8 @@ def test_crossings_find_what_no_seed_did(monkeypatch):
     torch.manual_seed(0)
     found = starts._crossed_with_cells(x.double(), truth // 5, 40, sampler)
     assert adjusted_rand_score(truth, found) > 0.98 > adjusted_rand_score(truth, truth // 5)
+    monkeypatch.setattr(starts, "_crossed", lambda x, *rest: torch.zeros(len(x), dtype=torch.int64))  # less likely
+    assert torch.equal(starts._crossed_with_cells(x.double(), found, 40, sampler), found)
     monkeypatch.setattr(starts, "CROSSINGS", (0, 0))
     assert torch.equal(starts._crossed_with_cells(x.double(), truth // 5, 40, sampler), truth // 5)
 
@@ -146,6 +157,16 @@ def test_all_samplers_start_alike(kind):
 
 def table(name):
     return torch.as_tensor(StandardScaler().fit_transform(TABLES[name]().data))
+
+
+def test_few_points_start_from_few_cells_too(monkeypatch):
+    # Merges from many cells lump the 150 points of iris into two, of which crossings do not make three.
+    x, sampler = table("iris"), StickBreaking(DP, NormalInverseWishart(), capacity=100)
+    torch.manual_seed(0)
+    height = sampler.log_joint(x, sampler.init(x))
+    monkeypatch.setattr(starts, "CELLS", ())
+    torch.manual_seed(0)
+    assert sampler.log_joint(x, sampler.init(x)) < height - 3
 
 
 @pytest.mark.parametrize("name", ["wine", pytest.param("iris", marks=pytest.mark.slow)])
