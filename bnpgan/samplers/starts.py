@@ -124,7 +124,7 @@ def _packed(labels: Tensor, capacity: int) -> tuple[Tensor, int]:
 
 
 def _settled(x: Tensor, labels: Tensor, sampler: Sampler, slots: int) -> Tensor:
-    component = sampler.component
+    component, (labels, slots) = sampler.component, _packed(labels, slots)
     for _ in range(2):
         before = labels
         if isinstance(component, ExponentialFamily):
@@ -141,8 +141,8 @@ def _few(x: Tensor, component: Component) -> bool:
 
 def _followed(x: Tensor, labels: Tensor, sampler: Sampler, slots: int, rounds: int) -> Tensor:
     # Points go where they are likeliest, until none moves: of few, given the others, for a cluster of few in many
-    # dimensions is what it is by the very point that asks.
-    component = sampler.component
+    # dimensions is what it is by the very point that asks. Empty slots would take their share of the time.
+    component, (labels, slots) = sampler.component, _packed(labels, slots)
     for _ in range(rounds):
         before = labels
         if _few(x, component):
