@@ -166,13 +166,17 @@ def kmeans_plus_plus(x: Tensor, k: int) -> Tensor:
     return Points(x.detach()).seeds(k, 1)[0]
 
 
-def seeded_labels(x: Tensor, capacity: int) -> Tensor:
+def seeded_labels(x: Tensor, capacity: int, among: int | None = None) -> Tensor:
     """Labels ``(N,)`` by the nearest of ``capacity`` k-means++ seeds, the largest cluster in slot 0 and so on.
+
+    Seeds are sought among so many of the points, drawn at random; ``None``: among all.
 
     Example:
         >>> seeded_labels(torch.tensor([[0.0], [9.0], [9.0]]), 2)
         tensor([1, 0, 0])
     """
-    points = Points(x.detach())
-    labels, _ = points.step(points.chosen(points.seeds(capacity, 1)[0]))
+    points = some = Points(x.detach())
+    if among is not None and len(x) > among:
+        some = Points(x.detach()[torch.randperm(len(x), device=x.device)[:among]])
+    labels, _ = points.step(some.chosen(some.seeds(capacity, 1)[0]))
     return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]

@@ -16,10 +16,11 @@ from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
 
 CELLS = 2, 3, 4, 6, 9, 13, 20, 30  # of k-means++ seeds, where these are not to be merged, or points are few
+AMONG = 50  # points for each cell its seed is sought
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
 SMALL = 2000  # points of which a start is quick, and quicker on the CPU than the launches of its operations on a GPU
-CROSSINGS = 12, 6  # at most, with other cells: of few points, and of many
+CROSSINGS, VAIN = (12, 6), (3, 2)  # at most, with other cells, and in vain one after another: of few points, of many
 COARSER = 1, 1, 2  # times than the finest: the cells of crossings, in turn
 GAIN = 3.0  # nats, a Bayes factor of twenty: a crossing that has less was in vain
 ALIKE = 1e-4  # nats by which two that found the same may differ
@@ -41,9 +42,9 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
 
     These are then crossed with new cells, as many, as many again, and half of that: each point goes to the likeliest
     cluster of both together, the clusters are merged as above, and what is likelier than before is kept, until three
-    crossings one after another gained less than 3 nats, or twelve are done, six of more than 2,000 points. So what
-    seeds have missed in one region is taken from others that have not. Of many points a subset does all this, and the
-    others follow. A family without marginal likelihoods in closed form does without merges and crossings.
+    crossings one after another gained less than 3 nats, or twelve are done; of more than 2,000 points two, or six. So
+    what seeds have missed in one region is taken from others that have not. Of many points a subset does all this, and
+    the others follow. A family without marginal likelihoods in closed form does without merges and crossings.
 
     Args:
         x: points ``(N, D)``.
@@ -85,23 +86,25 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
 def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
     if cells == 1:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    labels = _followed(x, seeded_labels(x / data_spread(x), cells), sampler, cells, rounds=ROUNDS)
+    labels = _followed(x, _seeded(x, cells), sampler, cells, rounds=ROUNDS)
     return _ordered(_settled(x, labels, sampler, sampler.capacity), sampler.capacity)
+
+
+def _seeded(x: Tensor, cells: int) -> Tensor:
+    return seeded_labels(x / data_spread(x), cells, AMONG * cells)
 
 
 def _crossed_with_cells(x: Tensor, labels: Tensor, most: int, sampler: Sampler) -> Tensor:
     height, vain = float(sampler.log_joint(x, labels)), 0
-    for t in range(CROSSINGS[int(ranks.number(x)) > SMALL]):
+    many = int(ranks.number(x)) > SMALL
+    for t in range(CROSSINGS[many]):
         cells, gain = max(2, most // COARSER[t % len(COARSER)]), 0.0
         with suppress(ValueError):  # as above
-            other = _followed(x, seeded_labels(x / data_spread(x), cells), sampler, cells, rounds=2)
-            crossed = _crossed(x, labels, other, sampler)
-            if crossed is not None:
-                gain = float(sampler.log_joint(x, crossed)) - height
-            if crossed is not None and gain > ALIKE:
+            crossed = _crossed(x, labels, _followed(x, _seeded(x, cells), sampler, cells, rounds=2), sampler)
+            if crossed is not None and (gain := float(sampler.log_joint(x, crossed)) - height) > ALIKE:
                 labels, height = crossed, height + gain
         vain = 0 if gain > GAIN else vain + 1
-        if vain == len(COARSER):
+        if vain == VAIN[many]:
             break
     return labels
 

@@ -31,7 +31,7 @@ from bnpgan.samplers import (
     StickBreaking,
 )
 from bnpgan.samplers.base import check_state
-from bnpgan.samplers.kmeans import kmeans_plus_plus
+from bnpgan.samplers.kmeans import kmeans_plus_plus, seeded_labels
 from bnpgan.samplers.points import Points
 
 pytestmark = pytest.mark.usefixtures("brief_starts")
@@ -463,6 +463,12 @@ def test_kmeans_follows_an_outlier_and_still_tells_near_points_apart():
     x = torch.cat([torch.tensor([[1e6, 1e6]]), torch.cartesian_prod(torch.arange(3.0), torch.arange(3.0))])
     assert len(kmeans_plus_plus(x, 10)) == 10
     assert KMeans(2).fit(x).counts.tolist() in ([1, 9], [9, 1])
+
+
+def test_seeds_can_be_sought_among_fewer_points():
+    x = torch.arange(100.0)[:, None]
+    assert len(seeded_labels(x, 10, among=5)) == 100
+    assert [len(seeded_labels(x, 10, among).unique()) for among in (5, 10, 200, None)] == [5, 10, 10, 10]
 
 
 def test_kmeans_is_at_rest():
