@@ -210,6 +210,10 @@ class ExponentialFamily(Conjugate):
         """This family for data of which each point counts as ``share`` of one: what it sets from their number."""
         return self
 
+    def dimensions(self, x: Tensor) -> int:
+        """The columns of the points ``(N, D)`` that count."""
+        return x.shape[1]
+
     def hyper(self, x: Tensor) -> dict[str, Any]:
         """The hyper-parameters by name, those that are ``None`` set from the points ``(N, D)``; grids stay grids."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.init}  # type: ignore[arg-type]

@@ -109,7 +109,7 @@ class Coarsened(ExponentialFamily):
     @remembered
     def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters of the family for points ``(N, D)`` that count as ``points``; log-weights."""
-        N, D = data_size(x), x.shape[1]
+        N, D = data_size(x), self.component.dimensions(x)
         points = max(LEAST, min(EACH * D, N / 2)) if self.points is None else self.points
         replicas = self.replicas or 1 + round(N / points)
         members, log_weights = self.component.weighing(1 / replicas).resolve(x)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
-from bnpgan.components.shapes import data_center
+from bnpgan.components.shapes import Shape, Span, data_center
 from bnpgan.grids import Grid, as_grid, check_positive
 from bnpgan.memory import remembered
 
@@ -28,13 +28,21 @@ nothing, clusters of real data, which are no Gaussians, are cut in pieces, the m
 
 
 class Hyperparameters(NamedTuple):
-    """Every value set: ``mean`` ``(D,)``, ``scale`` times ``factor``, ``kappa``, ``nu``, ``factor``."""
+    """Every value set: ``mean`` ``(D,)``, ``scale`` times ``factor``, ``kappa``, ``nu``, ``factor``.
+
+    With a ``span`` these are of the columns that it keeps.
+    """
 
     mean: Tensor
     scale: Tensor
     kappa: float
     nu: float
     factor: float
+    span: Span | None = None
+
+    def seen(self, x: Tensor) -> Tensor:
+        """The columns of points ``(..., D)`` that count."""
+        return x if self.span is None else x[..., self.span.kept]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,27 +68,50 @@ class GaussianFamily(ExponentialFamily):
         return replace(self, weight=self.weight * share)
 
     @abstractmethod
-    def spread(self, x: Tensor) -> tuple[list[Tensor], float]:
+    def spread(self, x: Tensor) -> tuple[list[Shape], float]:
         """The scales to choose from, without ``factor``, and their weight, from the points where ``None``."""
+
+    @abstractmethod
+    def span(self, x: Tensor) -> Span | None:
+        """The columns of the points ``(N, D)`` that count where ``scale`` is ``None``; ``None``: all."""
 
     @remembered
     def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
         D, grid = x.shape[1], as_grid(self.factor)
-        mean = data_center(x) if self.mean is None else torch.as_tensor(self.mean, dtype=x.dtype, device=x.device)
-        if mean.shape != (D,) or not mean.isfinite().all():
-            raise ValueError(f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data")
-        scales, nu = self.spread(x)
+        span = self._span(x)
+        y = x if span is None else x[:, span.kept]
+        mean = self.mean
+        if mean is not None:
+            mean = torch.as_tensor(mean, dtype=x.dtype, device=x.device)
+            if mean.shape != (D,) or not mean.isfinite().all():
+                raise ValueError(
+                    f"mean must be ({D},) finite numbers, got {mean.tolist()}: pass None for that of the data"
+                )
+            mean = mean if span is None else mean[span.kept]
+        else:
+            mean = data_center(y)
+        scales, nu = self.spread(y)
         members = [
-            Hyperparameters(mean, factor * scale, self.kappa, nu, factor)
+            Hyperparameters(mean, scale.times(factor), self.kappa, nu, factor, span)
             for scale in scales
             for factor in grid.values.tolist()
         ]
         return Members(members, x.device), grid.log_weights.repeat(len(scales)).log_softmax(0).to(x.device)
 
+    def dimensions(self, x: Tensor) -> int:
+        """The columns of the points ``(N, D)`` that count: where ``scale`` is ``None``, those of the span."""
+        span = self._span(x)
+        return x.shape[1] if span is None else len(span.kept)
+
+    def _span(self, x: Tensor) -> Span | None:
+        return self.span(x) if self.scale is None else None
+
     def fixed(self, stats: FamilyStats) -> Self:
         """This family with every hyper-parameter a number, those that the statistics were made with."""
-        mean, scale, kappa, nu, factor = stats.prior
+        mean, scale, kappa, nu, factor, span = stats.prior
+        if span is not None:
+            raise ValueError("x has columns that others say already, or that do not vary: leave them out first")
         return replace(self, mean=mean, scale=scale / factor, kappa=kappa, nu=nu, factor=float(factor))
 
     def weighed(self, least: float, more: float) -> float:

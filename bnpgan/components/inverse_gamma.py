@@ -11,7 +11,7 @@ from bnpgan.components.base import Members, SummedStats
 from bnpgan.components.defaults import GaussianFamily, Hyperparameters, data_size
 from bnpgan.components.distributions import DiagonalGaussians
 from bnpgan.components.inverse_wishart import chi_squared
-from bnpgan.components.shapes import within_covariances
+from bnpgan.components.shapes import Shape, Span, varying_columns, within_covariances
 from bnpgan.waits import check
 
 
@@ -46,13 +46,17 @@ class InverseGammaFamily(GaussianFamily):
     def pool(squares: Tensor) -> Tensor:
         """Sums ``(..., V)`` of ``(..., D)`` over the dimensions that share a variance."""
 
-    def spread(self, x: Tensor) -> tuple[list[Tensor], float]:
+    def span(self, x: Tensor) -> Span | None:
+        """The columns of the points ``(N, D)`` that vary."""
+        return varying_columns(x)
+
+    def spread(self, x: Tensor) -> tuple[list[Shape], float]:
         """The scales ``(V,)`` to choose from, without ``factor``, and their weight, from the points where ``None``."""
         W = self.pool(x.new_ones(x.shape[1]))
         if self.scale is None:
             nu = self.weighed(2, self.weight * data_size(x) * x.shape[1] / len(W))
             found = within_covariances(x, diagonal=True)
-            return [self.pool(covariance.diagonal()) / W * (nu - 2) for covariance in found], nu
+            return [shape.map(lambda part: self.pool(part.diagonal()) / W * (nu - 2)) for shape in found], nu
         scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
         scale = scale.expand(W.shape) if scale.ndim == 0 else scale
         if scale.shape != W.shape or not ((scale > 0) & scale.isfinite()).all():
@@ -60,11 +64,12 @@ class InverseGammaFamily(GaussianFamily):
                 f"scale must be a positive number or {len(W)} of them, got {scale.tolist()}: "
                 "pass None to set it from the data"
             )
-        return [scale], self.weighed(2, 0.0)
+        return [Shape(scale, torch.zeros_like(scale))], self.weighed(2, 0.0)
 
     def add_(self, stats: InverseGammaStats, k: int, x: Tensor, sign: float = 1) -> None:
         """Add the point ``(D,)`` to slot ``k`` in place (``sign=-1``: remove it), O(D)."""
-        prior, y, first, second = stats.prior, x - stats.prior.mean, stats.first[k], stats.second[k]
+        prior, first, second = stats.prior, stats.first[k], stats.second[k]
+        y = prior.seen(x) - prior.mean
         stats.n[k] += sign
         n = float(stats.n[k])
         if n:
@@ -99,7 +104,7 @@ class InverseGammaFamily(GaussianFamily):
 
     def phi(self, x: Tensor, hyper: Hyperparameters) -> Tensor:
         """The features 1, :math:`y`, and :math:`y^2` pooled, ``(N, F)``."""
-        y = x - hyper.mean
+        y = hyper.seen(x) - hyper.mean
         return torch.cat([torch.ones_like(y[:, :1]), y, self.pool(y * y)], 1)
 
     def statistics(
@@ -122,7 +127,7 @@ class InverseGammaFamily(GaussianFamily):
         where ``share`` :math:`\zeta` is 1, or else how much of a point x counts as.
         """
         kappa = (stats.prior.kappa + stats.n)[:, None]
-        deviation = (x - stats.prior.mean)[..., None, :] - stats.first / kappa
+        deviation = (stats.prior.seen(x) - stats.prior.mean)[..., None, :] - stats.first / kappa
         form = self.pool(deviation * deviation) * (share * kappa / ((kappa + share) * stats.scale))
         constant = stats.constant if share == 1 else _constant(stats.prior, stats.n, stats.scale, share)
         return constant - 0.5 * _degrees(stats.prior, stats.n + share) * form.log1p().sum(-1)
@@ -139,14 +144,14 @@ class InverseGammaFamily(GaussianFamily):
     def posterior_mean(self, stats: InverseGammaStats) -> DiagonalGaussians:
         r"""Gaussians at :math:`m_n` and :math:`b_n / (\nu_n - 2)`; the prior's where a slot is empty."""
         variance = stats.scale / (_degrees(stats.prior, stats.n) - 2)[:, None]
-        return DiagonalGaussians(_mean(stats), variance.expand_as(stats.first))
+        return _gaussians(_mean(stats), variance.expand_as(stats.first), stats.prior.span)
 
     def posterior_sample(self, stats: InverseGammaStats) -> DiagonalGaussians:
         r"""Gaussians at a draw :math:`\sigma_v^2 = b_{nv} / \chi^2_{\nu_n}`, then of :math:`\mu` given it."""
         chi2 = chi_squared(_degrees(stats.prior, stats.n)[:, None].expand_as(stats.scale))
         variance = (stats.scale / chi2).expand_as(stats.first)
         deviation = (variance / (stats.prior.kappa + stats.n)[:, None]).sqrt()
-        return DiagonalGaussians(_mean(stats) + deviation * torch.randn_like(deviation), variance)
+        return _gaussians(_mean(stats) + deviation * torch.randn_like(deviation), variance, stats.prior.span)
 
     def too_far(self, stats: InverseGammaStats) -> str:
         """What is wrong where the sums of a slot have lost their digits."""
@@ -156,6 +161,12 @@ class InverseGammaFamily(GaussianFamily):
         scale = prior.scale + (second - self.pool(first * first) / kappa)
         check(~(scale > 0).all(), lambda: _too_far(prior))  # a difference of squares that has lost its digits
         return scale
+
+
+def _gaussians(mean: Tensor, variance: Tensor, span: Span | None) -> DiagonalGaussians:
+    if span is None:
+        return DiagonalGaussians(mean, variance)
+    return DiagonalGaussians(mean @ span.back + span.base, variance @ span.back.square() + span.rest)
 
 
 def _too_far(prior: Hyperparameters) -> str:

@@ -20,7 +20,7 @@ from bnpgan.components.inverse_wishart import (
     prior_matrix,
     too_far,
 )
-from bnpgan.components.shapes import within_covariances
+from bnpgan.components.shapes import Shape, Span, telling_columns, within_covariances
 from bnpgan.engine.decompositions import inverse, inverse_of_factor
 from bnpgan.engine.quadratic import feature_sums, features, form_weights, gaussian_weights, positions
 
@@ -109,13 +109,19 @@ class NormalInverseWishart(GaussianFamily):
 
     isotropic: bool = False
 
-    def spread(self, x: Tensor) -> tuple[list[Tensor], float]:
+    def span(self, x: Tensor) -> Span | None:
+        """The columns of the points ``(N, D)`` that vary and are no linear function of those before them."""
+        return telling_columns(x)
+
+    def spread(self, x: Tensor) -> tuple[list[Shape], float]:
         """The scales ``(D, D)`` to choose from, without ``factor``, and their weight, from points where ``None``."""
         D, eye = x.shape[1], torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         if self.scale is None:
             nu = self.weighed(D + 1, self.weight * data_size(x))
-            found = [(nu - D - 1) * covariance for covariance in within_covariances(x)]
-            return [scale.trace() / D * eye if self.isotropic else scale for scale in found], nu
+            found = [covariance.map(lambda part: (nu - D - 1) * part) for covariance in within_covariances(x)]
+            if self.isotropic:
+                found = [Shape(scale.times(1.0).trace() / D * eye, torch.zeros_like(eye)) for scale in found]
+            return found, nu
         scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
         scale = scale * eye if scale.ndim == 0 else scale
         if scale.shape != (D, D) or not torch.equal(scale, scale.T) or not _positive_definite(scale):
@@ -123,11 +129,11 @@ class NormalInverseWishart(GaussianFamily):
                 f"scale must be a symmetric positive definite ({D}, {D}) matrix or a positive number, "
                 f"got shape {tuple(scale.shape)}: check its eigenvalues, or pass None to set it from the data"
             )
-        return [scale], self.weighed(D + 1, 0)
+        return [Shape(scale, torch.zeros_like(scale))], self.weighed(D + 1, 0)
 
     def add_(self, stats: NormalInverseWishartStats, k: int, x: Tensor, sign: float = 1) -> None:
         """Add ``sign`` times the point ``(D,)`` to slot ``k`` in place (``-1``: remove it), O(D^2)."""
-        x = torch.cat([x.new_ones(1), x - stats.prior.mean])
+        x = torch.cat([x.new_ones(1), stats.prior.seen(x) - stats.prior.mean])
         precision, log_det, constant = stats.inverse, stats.log_det, stats.constant  # as they were before
         stats.n[k] += sign
         stats.matrix[k].addr_(x, x, alpha=sign)
@@ -152,7 +158,8 @@ class NormalInverseWishart(GaussianFamily):
         """
         from bnpgan.engine.seating import Predictive  # numba takes half a second to import
 
-        prior, g, y = stats.prior, replicas, torch.cat([x.new_ones(len(x), 1), x - stats.prior.mean], 1)
+        prior, g = stats.prior, replicas
+        y = torch.cat([x.new_ones(len(x), 1), prior.seen(x) - prior.mean], 1)
         constant = g * log_ratio(prior, torch.arange(len(x) + 1) / g, 1 / g)
         parts = (
             y / g**0.5,
@@ -183,11 +190,11 @@ class NormalInverseWishart(GaussianFamily):
 
     def phi(self, x: Tensor, hyper: Hyperparameters) -> Tensor:
         r"""The features :math:`\tilde x_i \tilde x_j`, ``(N, F)``."""
-        return features(x - hyper.mean, None).T
+        return features(hyper.seen(x) - hyper.mean, None).T
 
     def feature_sums(self, x: Tensor, labels: Tensor, capacity: int, hyper: Hyperparameters) -> Tensor:
         """Sums ``(K, F)`` of the features of the points ``(N, D)`` with each label ``(N,)``."""
-        return feature_sums(x, hyper.mean, labels, capacity)
+        return feature_sums(hyper.seen(x), hyper.mean, labels, capacity)
 
     def statistics(
         self, sums: Tensor, prior: Hyperparameters, members: Members, log_posterior: Tensor
@@ -220,14 +227,22 @@ class NormalInverseWishart(GaussianFamily):
     def posterior_mean(self, stats: NormalInverseWishartStats) -> Gaussians:
         r"""Gaussians at :math:`m_n` and :math:`\Psi_n / (\nu_n - D - 1)`; the prior's where a slot is empty."""
         mean, psi, _, nu = _posterior(stats)
-        return Gaussians(mean, psi / (nu - psi.shape[-1] - 1)[:, None, None])
+        return _gaussians(mean, psi / (nu - psi.shape[-1] - 1)[:, None, None], stats.prior.span)
 
     def posterior_sample(self, stats: NormalInverseWishartStats) -> Gaussians:
         r"""Gaussians at a draw :math:`\Sigma \sim IW(\nu_n, \Psi_n)`, :math:`\mu \sim N(m_n, \Sigma / \kappa_n)`."""
         mean, psi, kappa, nu = _posterior(stats)
         factor = inverse_wishart_factor(nu, psi)
         noise = torch.randn(*mean.shape, 1, dtype=psi.dtype, device=psi.device)
-        return Gaussians(mean + (factor @ noise).squeeze(-1) / kappa.sqrt()[:, None], factor @ factor.mT)
+        mean = mean + (factor @ noise).squeeze(-1) / kappa.sqrt()[:, None]
+        return _gaussians(mean, factor @ factor.mT, stats.prior.span)
+
+
+def _gaussians(mean: Tensor, covariance: Tensor, span: Span | None) -> Gaussians:
+    if span is None:
+        return Gaussians(mean, covariance)
+    covariance = span.back.T @ covariance @ span.back + span.rest.diag()
+    return Gaussians(mean @ span.back + span.base, (covariance + covariance.mT) / 2)
 
 
 def _positive_definite(matrix: Tensor) -> bool:

@@ -98,7 +98,7 @@ class SemiConjugateNormal(Drawable):
         if spread is None:
             spread = WIDE * data_spread(x)
         if scale is None:
-            scale = (self.nu - 2) * within_covariances(x, diagonal=True)[-1].diagonal()
+            scale = (self.nu - 2) * within_covariances(x, diagonal=True)[-1].times(1.0).diagonal()
         spread, scale = _positive("spread", spread, mean), _positive("scale", scale, mean)
         return Hyperparameters(mean, spread, scale, self.nu)
 

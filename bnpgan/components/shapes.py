@@ -1,11 +1,15 @@
 """What clusters of the data may look like, in any units: a centre, and covariances within groups of the points."""
 
+from collections.abc import Callable
+from typing import NamedTuple, Self
+
 import numpy as np
 import torch
 from scipy.linalg import solve_triangular
 from torch import Tensor
 
 from bnpgan import ranks
+from bnpgan.engine.chunks import rows_at_once
 from bnpgan.memory import remembered
 
 POINTS = 2000  # of the data, at most, that are looked at: more than a hundred for each of the groups
@@ -13,6 +17,64 @@ GROUPS = 4, 16  # so many groups: from clusters that are most of the data to one
 EACH = 2  # points to a group for each number of its mean and the constant, at least, on average
 ROUNDS = 15  # of expectation-maximisation, at most: by then few points still move
 LEAST = 1e-4  # share of its spread by which a column varies within groups at least, as where it has few values
+NARROW = 1e-4  # share of the variance, with all columns in units of their own, below which a direction is still
+NEW = 1e-10  # share of its variance that a column must have of its own, given those before it
+ROUNDING = 16  # times that of the largest value: a column that varies less does not
+
+
+class Shape(NamedTuple):
+    """A covariance ``(D, D)``, ``varying`` and ``still`` together, of which a factor widens the first.
+
+    ``still`` has the directions in which groups have next to no width, as where a column has few values: clusters
+    would be likelier without end the narrower they may be there, whatever they are elsewhere.
+    """
+
+    varying: Tensor
+    still: Tensor
+
+    def times(self, factor: float) -> Tensor:
+        """The covariance, widened."""
+        return factor * self.varying + self.still
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The same function of both."""
+        return type(self)(function(self.varying), function(self.still))
+
+
+class Span(NamedTuple):
+    r"""The columns ``kept`` ``(r,)`` of points ``(N, D)`` that say all: :math:`x = b + B^T x_{kept}`.
+
+    ``back`` is :math:`B` ``(r, D)``, ``base`` :math:`b` ``(D,)``, and ``rest`` ``(D,)`` are variances of the columns
+    that are not kept, next to nothing, with which a Gaussian of the kept ones is one of all.
+    """
+
+    kept: Tensor
+    back: Tensor
+    base: Tensor
+    rest: Tensor
+
+
+@remembered
+def varying_columns(x: Tensor) -> Span | None:
+    """The columns of the points ``(N, D)`` that vary at all; ``None``: all of them, or none."""
+    varies = _varies(x)
+    return None if varies.all() or not varies.any() else _span(x, varies)
+
+
+@remembered
+def telling_columns(x: Tensor) -> Span | None:
+    """The columns of the points ``(N, D)`` that vary and are no linear function of those before them.
+
+    ``None``: all of them, or none. Of few points, not more than columns, no linear function is known.
+    """
+    kept, N = _varies(x), sum(ranks.lengths(x))
+    if x.shape[1] + 1 < N:
+        left = _correlations(x).numpy().copy()
+        for j in np.flatnonzero(kept.numpy()):
+            kept[j] = bool(left[j, j] > NEW)
+            if kept[j]:
+                left -= np.outer(left[:, j], left[j] / left[j, j])
+    return None if kept.all() or not kept.any() else _span(x, kept)
 
 
 @remembered
@@ -36,14 +98,15 @@ def data_spread(x: Tensor) -> Tensor:
     return torch.as_tensor(_cauchy(_sketch(x))[1], dtype=x.dtype, device=x.device).sqrt()
 
 
-def within_covariances(x: Tensor, diagonal: bool = False) -> list[Tensor]:
+def within_covariances(x: Tensor, diagonal: bool = False) -> list[Shape]:
     """Covariances ``(D, D)`` within 4 and 16 groups of the points ``(N, D)``, or only their diagonals.
 
     The groups are the clusters of Gaussians that share one covariance, each point in the likeliest. They start from
     k-means++ seeds in units of the spread of each column, under random numbers of their own: what comes out is a
     function of the points, the same in other units up to rounding. There are fewer groups where one would have less
     than 2 (D + 1) points. A covariance is drawn towards its own diagonal with weight D / (N + D), so that it is
-    positive definite.
+    positive definite; but where groups have next to no width, in a column of few values or between columns that say
+    nearly the same, it keeps to that, and a :class:`Shape` tells these directions from the others.
 
     Raises:
         ValueError: if all points are equal.
@@ -53,7 +116,40 @@ def within_covariances(x: Tensor, diagonal: bool = False) -> list[Tensor]:
         raise ValueError("scale cannot be set from points that are all equal: pass scale, e.g. scale=1.0")
     most = max(1, len(y) // (EACH * (y.shape[1] + 1)))
     numbers = sorted({min(K, most) for K in GROUPS})
-    return [torch.as_tensor(_within(y, K, diagonal), dtype=x.dtype, device=x.device) for K in numbers]
+    shapes = (Shape(*map(torch.from_numpy, _within(y, K, diagonal))) for K in numbers)
+    return [shape.map(lambda part: part.to(x)) for shape in shapes]
+
+
+def _varies(x: Tensor) -> Tensor:
+    least, most = -ranks.all_max(-x.amin(0)), ranks.all_max(x.amax(0))
+    rounding = ROUNDING * torch.finfo(x.dtype).eps * torch.maximum(least.abs(), most.abs())
+    return (most - least > rounding).cpu()
+
+
+def _span(x: Tensor, kept: Tensor) -> Span:
+    columns = kept.nonzero().flatten()
+    unit, correlations = _units(x).cpu(), _correlations(x)
+    among = correlations[columns]
+    back = torch.linalg.lstsq(among[:, columns], among).solution * unit / unit[columns, None]
+    back[:, columns] = torch.eye(len(columns), dtype=back.dtype)
+    mean = ranks.mean(x).cpu()
+    parts = columns, back, mean - mean[columns] @ back, torch.where(kept, 0.0, (LEAST * data_spread(x).cpu()) ** 2)
+    return Span(*(part.to(x.device) for part in parts))
+
+
+def _units(x: Tensor) -> Tensor:
+    # Standard deviations (D,); 1 where a column does not vary.
+    middle = ranks.mean(x)
+    squares = sum((part - middle).square().sum(0) for part in x.split(rows_at_once(x.shape[1], x)))
+    variance = ranks.all_sum(squares) / sum(ranks.lengths(x))
+    return torch.where(_varies(x).to(x.device) & (variance > 0), variance, 1.0).sqrt()
+
+
+@remembered
+def _correlations(x: Tensor) -> Tensor:
+    middle, unit = ranks.mean(x), _units(x)
+    apart = ((part - middle) / unit for part in x.split(rows_at_once(x.shape[1], x)))
+    return (ranks.all_sum(sum(part.T @ part for part in apart)) / sum(ranks.lengths(x))).cpu()
 
 
 @remembered
@@ -86,12 +182,13 @@ def _cauchy(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centre, np.where(varies, variance, 1.0)
 
 
-def _within(y: np.ndarray, K: int, diagonal: bool) -> np.ndarray:
+def _within(y: np.ndarray, K: int, diagonal: bool) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.cluster import kmeans_plusplus  # which takes a second to import
 
     (N, D), (centre, variance) = y.shape, _cauchy(y)
     y = (y - centre) / np.sqrt(variance)
     means, counts, covariance, labels = kmeans_plusplus(y, K, random_state=0)[0], np.ones(K), np.eye(D), np.full(N, -1)
+    within, share = covariance, 1.0 if diagonal else D / (N + D)
     for _ in range(ROUNDS):
         factor = np.linalg.cholesky(covariance)
         points, centres = (solve_triangular(factor, part.T, lower=True, check_finite=False) for part in (y, means))
@@ -103,9 +200,32 @@ def _within(y: np.ndarray, K: int, diagonal: bool) -> np.ndarray:
         counts = members.sum(1)
         means = np.where(counts[:, None] > 0, members @ y / np.maximum(counts, 1)[:, None], means)
         apart = y - means[labels]
-        covariance = apart.T @ apart / N
-        own = np.maximum(covariance.diagonal(), LEAST**2)
-        share = 1.0 if diagonal else D / (N + D)
-        covariance *= 1 - share
-        np.fill_diagonal(covariance, own)
-    return covariance * np.sqrt(np.outer(variance, variance))  # as symmetric as before
+        within = apart.T @ apart / N
+        covariance = (1 - share) * within
+        np.fill_diagonal(covariance, np.maximum(within.diagonal(), LEAST**2))
+    (varying, still), unit = _parted(within, covariance, diagonal), np.sqrt(np.outer(variance, variance))
+    return varying * unit, still * unit  # as symmetric as before
+
+
+def _parted(within: np.ndarray, covariance: np.ndarray, diagonal: bool) -> tuple[np.ndarray, np.ndarray]:
+    # The covariance without the directions in which groups have next to no width, and these.
+    own = covariance.diagonal()
+    flat = within.diagonal() < LEAST**2
+    still = np.diag(np.where(flat, own, 0.0))
+    if flat.any():
+        covariance = np.where(flat | flat[:, None], 0.0, covariance)
+    if diagonal or flat.all():
+        return covariance, still
+    unit = np.where(flat, np.inf, np.sqrt(own))
+    values, axes = np.linalg.eigh(within / unit / unit[:, None] + np.diag(flat.astype(float)))
+    narrow = axes[:, values < NARROW]
+    if narrow.shape[1]:
+        unit = np.sqrt(own)
+        still = still + _symmetric((narrow * np.maximum(values[values < NARROW], LEAST**2)) @ narrow.T, unit)
+        others = np.eye(len(own)) - narrow @ narrow.T
+        covariance = _symmetric(others @ (covariance / unit / unit[:, None]) @ others, unit)
+    return covariance, still
+
+
+def _symmetric(matrix: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    return (matrix + matrix.T) / 2 * np.outer(unit, unit)

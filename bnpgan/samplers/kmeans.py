@@ -176,7 +176,8 @@ def seeded_labels(x: Tensor, capacity: int, among: int | None = None) -> Tensor:
         tensor([1, 0, 0])
     """
     points = some = Points(x.detach())
-    if among is not None and len(x) > among:
-        some = Points(x.detach()[torch.randperm(len(x), device=x.device)[:among]])
+    if among is not None and points.number > among:
+        here = -(-among * len(x) // points.number)  # of several ranks each its share
+        some = Points(x.detach()[torch.randperm(len(x), device=x.device)[:here]])
     labels, _ = points.step(some.chosen(some.seeds(capacity, 1)[0]))
     return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]

@@ -8,9 +8,16 @@ import torch
 from families import CASES, assert_same_stats, each_gaussian, followed, gaussian
 from scipy import integrate, stats
 
-from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SphericalNormal
+from bnpgan.components import Coarsened, NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.components.defaults import FACTORS
-from bnpgan.components.shapes import LEAST, data_center, within_covariances
+from bnpgan.components.shapes import (
+    LEAST,
+    data_center,
+    data_spread,
+    telling_columns,
+    varying_columns,
+    within_covariances,
+)
 from bnpgan.engine import chunks
 
 each_dimension = pytest.mark.parametrize("D", [1, 3])
@@ -122,7 +129,7 @@ def test_default_scale_and_mean_follow_shift_and_scaling(kind, a):
 )
 def test_default_prior_means_of_a_covariance_are_multiples_of_those_within_groups(kind, given_up, reduced):
     x = gaussian(2)(2_000) * torch.tensor([1.0, 3.0]) + 100 * torch.randint(0, 4, (2_000, 1))
-    shapes = within_covariances(x, diagonal=kind is not NormalInverseWishart)
+    shapes = [shape.times(1.0) for shape in within_covariances(x, diagonal=kind is not NormalInverseWishart)]
     members, log_weights = kind(nu=9.0).resolve(x)
     assert len(members) == len(log_weights) == len(shapes) * len(FACTORS)
     torch.testing.assert_close(log_weights.exp(), FACTORS.log_weights.exp().repeat(len(shapes)) / len(shapes))
@@ -152,7 +159,8 @@ def test_an_isotropic_scale_is_at_the_mean_variance_within_groups():
     x = gaussian(2)(500) * torch.tensor([1.0, 3.0])
     members, _ = NormalInverseWishart(nu=9.0, factor=0.5, isotropic=True).resolve(x)
     for prior, shape in zip(members, within_covariances(x), strict=True):
-        torch.testing.assert_close(prior.scale / (9.0 - 3), 0.5 * shape.trace() / 2 * torch.eye(2, dtype=x.dtype))
+        variance = 0.5 * shape.times(1.0).trace() / 2
+        torch.testing.assert_close(prior.scale / (9.0 - 3), variance * torch.eye(2, dtype=x.dtype))
 
 
 @each_gaussian
@@ -173,12 +181,92 @@ def test_default_scale_stands_a_constant_column(kind):
     assert component.posterior_sample(s).log_prob(x).isfinite().all()
 
 
-def test_a_column_that_does_not_vary_varies_a_little():
+def test_a_column_that_does_not_vary_within_groups_varies_a_little_whatever_the_factor():
     """In units of its own: nothing of the other columns, whose units may be any, is mixed in."""
-    x = gaussian(2)(30) * torch.tensor([0.0, 1.0])
-    for unit in (1.0, 1e6):
-        scale = NormalInverseGamma(factor=1.0, nu=3.0).resolve(unit * x)[0][0].scale
-        assert float(scale[0]) == pytest.approx(LEAST**2) and 0.1 < float(scale[1]) / unit**2 < 2
+    x = gaussian(2)(300)
+    x[:, 0] = torch.arange(300) % 2
+    x[:, 1] += 100 * x[:, 0]
+    for kind in (NormalInverseWishart, NormalInverseGamma):
+        for unit in (1.0, 1e6):
+            for factor in (1e-6, 1.0, 100.0):
+                prior = kind(factor=factor, nu=5.0).resolve(unit * x)[0][0]
+                scale = prior.scale.diagonal() if kind is NormalInverseWishart else prior.scale
+                variance = scale / (prior.nu - (3 if kind is NormalInverseWishart else 2))
+                assert float(variance[0]) == pytest.approx((unit * LEAST * float(data_spread(x)[0])) ** 2)
+                assert 0.3 < float(variance[1]) / unit**2 / factor < 2
+
+
+def test_directions_in_which_groups_have_no_width_keep_it_whatever_the_factor():
+    x = gaussian(3)(400)
+    x = torch.cat([x, (x.sum(1, keepdim=True) * 1000).round() / 1000], 1)
+    (shape, *_) = within_covariances(x)
+    across = torch.tensor([1.0, 1.0, 1.0, -1.0], dtype=x.dtype)
+    rounding = 1e-6 / 12
+    assert float(across @ shape.times(1.0) @ across) == pytest.approx(rounding, rel=0.3)
+    assert float(across @ shape.times(10.0) @ across) == pytest.approx(rounding, rel=0.3)
+    for scale in (shape.times(1e-9), shape.times(300.0)):
+        assert torch.equal(scale, scale.T) and float(torch.linalg.eigvalsh(scale)[0]) > 0
+    plain = within_covariances(x[:, :3])[0]
+    assert not plain.still.any()
+    along = torch.tensor([1.0, -1.0, 0.0, 0.0], dtype=x.dtype)
+    assert float(along @ shape.varying @ along) == pytest.approx(float(along[:3] @ plain.varying @ along[:3]), rel=0.1)
+
+
+def with_idle_columns(x):
+    """Five columns for the three of the points: a constant one, and one that is a function of those before it."""
+    constant = torch.full_like(x[:, 0], 7.0)
+    return torch.stack([x[:, 0], constant, x[:, 1], 1e3 * (x[:, 0] - x[:, 1]) + 5, x[:, 2]], 1)
+
+
+def test_columns_that_say_nothing_new_do_not_count():
+    x, labels = gaussian(3)(60), torch.arange(60) % 3
+    wide = with_idle_columns(x)
+    for family in (NormalInverseWishart(), Coarsened(), Coarsened(points=20)):
+        one, two = (family.stats(points, labels, 4) for points in (x, wide))
+        torch.testing.assert_close(family.log_evidence(one), family.log_evidence(two))
+        torch.testing.assert_close(family.log_marginal(one), family.log_marginal(two))
+        torch.testing.assert_close(family.log_predictive(one, x), family.log_predictive(two, wide))
+        family.add_(one, 3, x[0])
+        family.add_(two, 3, wide[0])
+        torch.testing.assert_close(family.log_marginal(one), family.log_marginal(two))
+        torch.manual_seed(0)
+        drawn = family.posterior_sample(one), family.posterior_mean(one)
+        torch.manual_seed(0)
+        lifted = family.posterior_sample(two), family.posterior_mean(two)
+        for narrow, components in zip(drawn, lifted, strict=True):
+            torch.testing.assert_close(components.mean, with_idle_columns(narrow.mean), rtol=1e-6, atol=1e-6)
+            # What is said of the other columns is the same of all slots.
+            inner, outer = narrow.log_prob(x), components.log_prob(wide)
+            torch.testing.assert_close(inner - inner[:, :1], outer - outer[:, :1], rtol=1e-4, atol=1e-4)
+    given = NormalInverseWishart(scale=1.0)
+    assert given.resolve(wide)[0][0].mean.shape == (5,)  # whoever gives a scale gives it for all columns
+    with pytest.raises(ValueError, match="columns that others say already"):
+        NormalInverseWishart().fixed(NormalInverseWishart().stats(wide, labels, 4))
+
+
+@pytest.mark.parametrize("kind", [NormalInverseGamma, SphericalNormal])
+def test_of_families_without_correlations_constant_columns_do_not_count(kind):
+    x, labels, family = gaussian(3)(60), torch.arange(60) % 3, kind()
+    wide = torch.cat([x, torch.full((60, 1), 7.0, dtype=x.dtype)], 1)
+    one, two = (family.stats(points, labels, 4) for points in (x, wide))
+    torch.testing.assert_close(family.log_evidence(one), family.log_evidence(two))
+    torch.testing.assert_close(family.log_predictive(one, x), family.log_predictive(two, wide))
+    family.add_(one, 3, x[0])
+    family.add_(two, 3, wide[0])
+    torch.testing.assert_close(family.log_marginal(one), family.log_marginal(two))
+    components = family.posterior_mean(two)
+    assert (components.mean[:, 3] == 7).all()
+    torch.testing.assert_close(components.mean[:, :3], family.posterior_mean(one).mean)
+    torch.testing.assert_close(components.log_prob(wide).diff(), family.posterior_mean(one).log_prob(x).diff())
+    copied = family.stats(torch.cat([x, x[:, :1]], 1), labels, 4)
+    assert not torch.allclose(family.log_evidence(copied), family.log_evidence(one))  # to them a copy is news
+
+
+def test_of_few_points_no_column_is_a_function_of_others():
+    x = gaussian(8)(9)
+    assert telling_columns(x) is None
+    assert telling_columns(torch.cat([x, x[:, :1]], 1)) is None
+    assert varying_columns(torch.cat([x, x[:, :1] * 0], 1)).kept.tolist() == list(range(8))
 
 
 @each_gaussian

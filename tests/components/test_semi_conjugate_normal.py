@@ -174,7 +174,7 @@ def test_hyper_parameters_left_out_are_set_from_the_data():
     prior = SemiConjugateNormal(nu=5.0).resolve(x)
     torch.testing.assert_close(prior.mean, data_center(x))
     torch.testing.assert_close(prior.spread, WIDE * data_spread(x))
-    torch.testing.assert_close(prior.scale / (5.0 - 2), within_covariances(x, diagonal=True)[-1].diagonal())
+    torch.testing.assert_close(prior.scale / (5.0 - 2), within_covariances(x, diagonal=True)[-1].times(1.0).diagonal())
 
 
 def test_fixed_keeps_what_the_statistics_were_made_with():

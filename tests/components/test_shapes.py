@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SemiConjugateNormal, SphericalNormal, shapes
-from bnpgan.components.shapes import data_center, data_spread, within_covariances
+from bnpgan.components.shapes import data_center, data_spread
 
 UNITS = torch.tensor([1e-6, 1.0, 1e6, 30.0], dtype=torch.float64)
 FAMILIES = [NormalInverseWishart(), NormalInverseGamma(), SphericalNormal(), SemiConjugateNormal()]
@@ -17,6 +17,10 @@ def blobs(N=400):
     noise = torch.randn(N, 4, dtype=torch.float64, generator=generator) * torch.tensor([3.0, 1.0, 1.0, 1.0])
     rotation = torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64, generator=generator))[0]
     return centres[torch.arange(N) % 3] + noise @ rotation.T, rotation
+
+
+def within(x, diagonal=False):
+    return [shape.times(1.0) for shape in shapes.within_covariances(x, diagonal)]
 
 
 def assert_close(one, other, **tolerance):
@@ -33,7 +37,7 @@ def test_nothing_depends_on_the_unit_of_a_column_nor_on_where_it_begins(unit, co
     assert_close(data_center(other), units * data_center(x) + shift)
     assert_close(data_spread(other), units * data_spread(x))
     for diagonal in (False, True):
-        for one, two in zip(within_covariances(x, diagonal), within_covariances(other, diagonal), strict=True):
+        for one, two in zip(within(x, diagonal), within(other, diagonal), strict=True):
             assert_close(two / units / units[:, None], one, atol=1e-6)
 
 
@@ -51,13 +55,13 @@ def test_a_covariance_that_is_drawn_towards_a_multiple_of_the_identity_depends_o
 def test_covariances_are_those_within_the_clusters():
     x, rotation = blobs()
     expected = rotation @ torch.diag(torch.tensor([9.0, 1.0, 1.0, 1.0]).double()) @ rotation.T
-    for covariance in within_covariances(x):
+    for covariance in within(x):
         assert torch.equal(covariance, covariance.T)
         # Groups within a cluster are narrower than it, in its longest direction above all.
         assert 0.5 < float(torch.linalg.solve(expected, covariance).trace()) / 4 < 1.2
-    assert_close(within_covariances(x)[0], expected, atol=1.5, rtol=0)
+    assert_close(within(x)[0], expected, atol=1.5, rtol=0)
     assert float(x.T.cov().trace()) > 30 * float(expected.trace())
-    diagonal = within_covariances(x, diagonal=True)[0]
+    diagonal = within(x, diagonal=True)[0]
     assert torch.equal(diagonal, diagonal.diagonal().diag())
 
 
@@ -68,7 +72,7 @@ def test_a_stray_row_moves_hardly_anything(stray):
     assert float(((data_center(other) - data_center(x)) / data_spread(x)).abs().max()) < 0.25
     assert_close(data_spread(other), data_spread(x), rtol=0.5)
     assert float(other.std(0).min()) > 20 * float(data_spread(x).max())  # moments are the stray row's
-    for one, two in zip(within_covariances(x), within_covariances(other), strict=True):
+    for one, two in zip(within(x), within(other), strict=True):
         assert 0.5 < float(torch.linalg.solve(one, two).trace()) / 4 < 1.5
 
 
@@ -79,7 +83,7 @@ def test_a_constant_column_has_spread_1_and_leaves_the_others_alone(value):
     wide = torch.cat([x, torch.full((30, 1), value, dtype=torch.float64)], 1)
     assert float(data_spread(wide)[4]) == 1
     assert_close(data_center(wide)[4], torch.tensor(value).double())
-    for covariance in within_covariances(wide):
+    for covariance in within(wide):
         assert float(torch.linalg.eigvalsh(covariance)[0]) > 0
         assert float(covariance[4, 4]) == pytest.approx(shapes.LEAST**2)
 
@@ -108,16 +112,16 @@ def test_a_handful_of_points_in_more_dimensions_sets_a_scale_unless_they_are_equ
 
 def test_of_many_points_a_part_is_looked_at_whatever_their_order(monkeypatch):
     x, _ = blobs(1000)
-    whole = within_covariances(x)
+    whole = within(x)
     monkeypatch.setattr(shapes, "POINTS", 300)
     some = x.clone()
-    for one, two in zip(whole, within_covariances(some), strict=True):
+    for one, two in zip(whole, within(some), strict=True):
         assert 0.5 < float(torch.linalg.solve(one, two).trace()) / 4 < 1.5
     drawn = torch.rand(3)
-    within_covariances(some)
-    assert torch.equal(within_covariances(some)[0], within_covariances(some.clone())[0])
+    within(some)
+    assert torch.equal(within(some)[0], within(some.clone())[0])
     assert not torch.equal(drawn, torch.rand(3))
     torch.manual_seed(0)
     before = torch.random.get_rng_state()
-    within_covariances(x.clone())
+    within(x.clone())
     assert torch.equal(torch.random.get_rng_state(), before)  # by random numbers of its own

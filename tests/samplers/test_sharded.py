@@ -46,7 +46,12 @@ MUTANTS = {
 
 
 def shapes_of(x) -> list:
-    return [shapes.data_center(x), shapes.data_spread(x), *shapes.within_covariances(x)]
+    parts = [part for shape in shapes.within_covariances(x) for part in shape]
+    return [shapes.data_center(x), shapes.data_spread(x), *parts]
+
+
+def span_of(x) -> shapes.Span:
+    return shapes.telling_columns(torch.cat([x, x[:, :1] + x[:, 1:2], torch.ones_like(x[:, :1])], 1))
 
 
 def message(function, *args) -> str:
@@ -85,6 +90,8 @@ def run_rank(rank: int, folder: Path) -> None:
         with ranks.together(X.device):
             found["shapes"][most] = shapes_of(X[own].clone())
         shapes.POINTS = before
+    with ranks.together(X.device):
+        found["span"] = span_of(X[own].clone())
     for name, family in KINDS.items():
         base = StickBreaking(DirichletProcess(Grid.gamma()), family, capacity=9, sweeps=3)
         torch.manual_seed(2)
@@ -163,6 +170,13 @@ def test_scales_of_two_ranks_are_those_of_one(found, most, monkeypatch):
     for part in found:
         assert all(map(torch.equal, part["shapes"][most], alone))
         assert not torch.equal(part["shapes"][most][0], of_half[0])
+
+
+def test_the_columns_that_count_are_those_of_all_ranks(found):
+    alone = span_of(X.clone())
+    for part in found:
+        assert part["span"].kept.tolist() == alone.kept.tolist() == list(range(X.shape[1]))
+        torch.testing.assert_close(tuple(part["span"]), tuple(alone), rtol=1e-9, atol=1e-12)
 
 
 def test_what_is_drawn_for_the_slots_is_drawn_alike(found):

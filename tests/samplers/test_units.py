@@ -5,7 +5,8 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 from test_starts import DP, KINDS, blobs, each_kind
 
-from bnpgan.components import NormalInverseGamma, NormalInverseWishart
+from bnpgan.components import Coarsened, NormalInverseGamma, NormalInverseWishart, SphericalNormal
+from bnpgan.components.shapes import Shape
 from bnpgan.samplers import Algorithm8, CRPGibbs
 
 each_family = pytest.mark.parametrize(
@@ -50,7 +51,7 @@ class Towards(NormalInverseWishart):
     def spread(self, x):
         (N, D), covariance = x.shape, x.T.cov()
         eye = torch.eye(D, dtype=x.dtype)
-        return [(N * covariance + D * covariance.trace() / D * eye) / (N + D)], D + 2.0
+        return [Shape((N * covariance + D * covariance.trace() / D * eye) / (N + D), 0 * eye)], D + 2.0
 
 
 def test_a_scale_that_depends_on_units_is_found_out():
@@ -78,6 +79,33 @@ def test_a_flag_that_few_rows_have_hides_no_clusters(kind, family):
     flag = (torch.arange(180) % 90 == 0).double()[:, None]
     labels = fitted(kind, family, torch.cat([x, flag], 1))
     assert adjusted_rand_score(truth, labels) > 0.9
+
+
+def beside(x, what):
+    """Columns that say nothing new."""
+    columns = {
+        "a constant": torch.full_like(x[:, :1], 0.1),
+        "a copy in other units": 1e6 * x[:, :1] + 3,
+        "a sum": x.sum(1, keepdim=True),
+        "a sum in few digits": (x.sum(1, keepdim=True) * 100).round() / 100,
+    }
+    return torch.cat([x, columns[what]], 1)
+
+
+@each_kind
+@pytest.mark.parametrize("what", ["a constant", "a copy in other units", "a sum", "a sum in few digits"])
+@pytest.mark.parametrize("family", [NormalInverseWishart(), Coarsened(points=100)], ids=["full", "coarsened"])
+@pytest.mark.usefixtures("brief_starts")
+def test_a_column_that_says_nothing_new_hides_no_clusters(kind, family, what):
+    """Clusters would be the likelier, the narrower they are there, whatever they are elsewhere."""
+    x, truth = blobs()
+    assert adjusted_rand_score(truth, fitted(kind, family, beside(x, what))) > 0.9
+
+
+@pytest.mark.parametrize("family", [NormalInverseGamma(), SphericalNormal()], ids=["diagonal", "spherical"])
+def test_a_constant_column_hides_no_clusters_of_families_without_correlations(family):
+    x, truth = blobs()
+    assert adjusted_rand_score(truth, fitted(CRPGibbs, family, beside(x, "a constant"))) > 0.9
 
 
 def test_algorithm8_is_at_the_truth_from_its_start():
