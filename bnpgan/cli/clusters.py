@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from bnpgan import metrics, plotting, report
+from bnpgan import data, metrics, plotting, report
 from bnpgan.cli.parser import refuse
 from bnpgan.cli.shared import add_reading, check_seed, free, read
 from bnpgan.components import Coarsened, ExponentialFamily, NormalInverseWishart
@@ -68,6 +68,11 @@ def add_cluster(command: argparse.ArgumentParser) -> None:
         help="clusters are only nearly Gaussian: all points count for so many, by default 30 for each dimension, at "
         "most half of them and at least 300",
     )
+    command.add_argument(
+        "--dequantise",
+        action="store_true",
+        help="values are in steps, as counts, grades, pixels and flags are: each is spread evenly over its step",
+    )
     command.add_argument("--clusters", type=int, help="of dp-means: about how many to expect, by default 10")
     command.add_argument(
         "--penalty", type=float, help="of dp-means: what a cluster costs, in squared units of the data"
@@ -99,7 +104,7 @@ def _cluster(options: argparse.Namespace) -> None:
     told = list[str]()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        points, projection = reduced(x, clusterer.max_dim)
+        points, projection = reduced(data.dequantised(x) if options.dequantise else x, clusterer.max_dim)
         if projection is not None:
             told.append(f"reduced {x.shape[1]} dimensions to {points.shape[1]} by PCA")
         check_memory(

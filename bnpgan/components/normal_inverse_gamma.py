@@ -24,7 +24,8 @@ class NormalInverseGamma(InverseGammaFamily):
             move.
         scale: :math:`b`, ``(D,)`` or a number for all dimensions. ``None``: the prior mean of :math:`\sigma_d^2` is the
             variance within groups of the data times ``factor``: :math:`b = f (\nu - 2) v_K`, with K = 4 or 16
-            groups (see :func:`~bnpgan.components.shapes.within_covariances`), which is learned.
+            groups (see :func:`~bnpgan.components.shapes.within_covariances`), which is learned. Columns that do not
+            vary do not count then.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > 2`, the weight of ``scale`` in points; ``None``: 3, and where ``scale`` is set from the
             data the share ``weight`` of the points more.

@@ -82,7 +82,8 @@ class NormalInverseWishart(GaussianFamily):
         scale: :math:`\Psi`, ``(D, D)`` or a number for that multiple of the identity. ``None``: the prior mean of
             :math:`\Sigma` is a covariance within groups of the data times ``factor``:
             :math:`\Psi = f (\nu - D - 1) C_K`, with K = 4 or 16 groups (see
-            :func:`~bnpgan.components.shapes.within_covariances`), which is learned.
+            :func:`~bnpgan.components.shapes.within_covariances`), which is learned. Columns that do not vary, or are
+            linear functions of those before them, do not count then, for D neither.
         kappa: :math:`\kappa > 0`, the weight of ``mean`` in points.
         nu: :math:`\nu > D + 1`, the weight of ``scale`` in points; ``None``: :math:`D + 2`, and where ``scale`` is set
             from the data the share ``weight`` of the points more.

@@ -1,0 +1,44 @@
+"""Values in steps - counts, grades, pixels, flags - as a density needs them."""
+
+import torch
+from torch import Tensor
+
+from bnpgan.partition import check_points
+
+__all__ = ["dequantised"]
+
+SAME = 1e-9  # share of the range of a column: values that are nearer differ by rounding
+
+
+def dequantised(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    r"""The points ``(N, D)`` with each value spread evenly over its step, in double precision.
+
+    .. math:: x_{id} + \delta_d (u_{id} - \tfrac12), \quad u_{id} \sim U(0, 1)
+
+    with :math:`\delta_d` the smallest gap between two values of the column. A density has no bound where values repeat:
+    a Gaussian of points that agree in a column is the likelier the narrower it is, and the likeliest clusters are those
+    that agree, whatever else they are. A mixture of the spread values bounds one of the steps. Columns of values that
+    hardly repeat have tiny gaps, and stay as they are for all that matters.
+
+    Args:
+        x: points ``(N, D)``, of any type of numbers.
+        generator: of the random numbers; ``None``: torch's own.
+
+    Raises:
+        ValueError: if points are not valid.
+
+    Example:
+        >>> x = torch.tensor([[0, 5], [3, 5], [6, 5]])
+        >>> y = dequantised(x)
+        >>> bool(((y - x).abs().amax(0) <= torch.tensor([1.5, 0.0])).all())
+        True
+
+    References:
+        Theis, van den Oord and Bethge, "A note on the evaluation of generative models", 2016, section 3.1.
+    """
+    x = check_points(x).to(torch.float64)
+    gaps = x.sort(0).values.diff(dim=0)
+    rounding = SAME * (x.amax(0) - x.amin(0))
+    step = torch.where(gaps > rounding, gaps, torch.inf).amin(0) if len(gaps) else torch.full_like(rounding, torch.inf)
+    step = torch.where(step.isfinite(), step, 0.0)  # of a column of one value
+    return x + step * (torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator) - 0.5)

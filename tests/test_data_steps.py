@@ -1,0 +1,68 @@
+"""Values in steps are spread over them, and clusters are not those that agree in a column."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import adjusted_rand_score
+
+from bnpgan.cli import main
+from bnpgan.components import NormalInverseWishart
+from bnpgan.data import dequantised
+from bnpgan.priors import DirichletProcess
+from bnpgan.samplers import StickBreaking
+
+
+def with_counts(N=450):
+    """Three clear clusters beside five columns of rare counts."""
+    generator, truth = torch.Generator().manual_seed(0), torch.arange(N) % 3
+    x = torch.randn(N, 2, dtype=torch.float64, generator=generator) + 8.0 * torch.eye(3, 2, dtype=torch.float64)[truth]
+    counts = torch.poisson(torch.full((N, 5), 0.1, dtype=torch.float64), generator=generator)
+    return torch.cat([x, counts], 1), truth
+
+
+def test_each_value_is_spread_over_the_step_of_its_column():
+    values = torch.tensor([0.0, 3.0, 6.0]).repeat(2000)
+    x = torch.stack([values, 0.1 * values + 7, torch.full_like(values, 5.0), torch.arange(6000.0)], 1)
+    torch.manual_seed(0)
+    y = dequantised(x)
+    assert y.dtype == torch.float64 and torch.equal(y[:, 2], x[:, 2].double())
+    apart, steps = (y - x)[:, [0, 1, 3]], torch.tensor([3.0, 0.3, 1.0], dtype=torch.float64)
+    assert ((apart.abs() / steps).amax(0) - 0.5).abs().max() < 0.01
+    torch.testing.assert_close(apart.var(0), steps**2 / 12, rtol=0.05, atol=0)  # three standard errors and more
+    torch.testing.assert_close(apart.mean(0) / steps, torch.zeros(3, dtype=torch.float64), rtol=0, atol=0.015)
+
+
+def test_steps_are_not_what_rounding_makes_of_equal_values():
+    x = torch.tensor([[0.3], [0.1 + 0.2], [1.3]], dtype=torch.float64)
+    assert float((dequantised(x.repeat(50, 1)) - x.repeat(50, 1)).abs().max()) > 0.4
+
+
+def test_whole_numbers_one_point_and_a_generator_will_do_and_nothing_is_written_to():
+    x = torch.tensor([[1, 2], [3, 2]])
+    first, second = (dequantised(x, torch.Generator().manual_seed(1)) for _ in range(2))
+    assert torch.equal(first, second) and x.tolist() == [[1, 2], [3, 2]]
+    assert torch.equal(dequantised(x[:1]), x[:1].double())
+    with pytest.raises(ValueError, match=r"^x "):
+        dequantised(torch.tensor([[torch.nan]]))
+
+
+def fitted(x):
+    torch.manual_seed(0)
+    return StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=20, sweeps=5).fit(x).labels
+
+
+def test_clusters_are_not_those_that_agree_in_a_column():
+    x, truth = with_counts()
+    assert adjusted_rand_score(truth, fitted(x)) < 0.5
+    assert adjusted_rand_score(truth, fitted(dequantised(x))) > 0.9
+
+
+def test_the_command_spreads_values_when_it_is_told_to(tmp_path, capsys):
+    x, truth = with_counts()
+    points, labels = str(tmp_path / "x.npy"), str(tmp_path / "z.npy")
+    np.save(points, x.numpy())
+    found, briefly = [], ["--chains", "1", "--sweeps", "5", "--overwrite"]
+    for words in ([], ["--dequantise"]):
+        main(["cluster", "stick-breaking", points, "--out", labels, *briefly, *words])
+        found.append(adjusted_rand_score(truth, np.load(labels)))
+    assert found[0] < 0.5 < 0.9 < found[1]
