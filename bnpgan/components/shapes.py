@@ -203,18 +203,19 @@ def _within(y: np.ndarray, K: int, diagonal: bool) -> tuple[np.ndarray, np.ndarr
         within = apart.T @ apart / N
         covariance = (1 - share) * within
         np.fill_diagonal(covariance, np.maximum(within.diagonal(), LEAST**2))
-    (varying, still), unit = _parted(within, covariance, diagonal), np.sqrt(np.outer(variance, variance))
+    few = N < EACH * (D + 1)  # to say what lies between columns
+    (varying, still), unit = _parted(within, covariance, diagonal or few), np.sqrt(np.outer(variance, variance))
     return varying * unit, still * unit  # as symmetric as before
 
 
-def _parted(within: np.ndarray, covariance: np.ndarray, diagonal: bool) -> tuple[np.ndarray, np.ndarray]:
-    # The covariance without the directions in which groups have next to no width, and these.
+def _parted(within: np.ndarray, covariance: np.ndarray, columns: bool) -> tuple[np.ndarray, np.ndarray]:
+    # The covariance without the directions, or only columns, in which groups have next to no width, and these.
     own = covariance.diagonal()
     flat = within.diagonal() < LEAST**2
     still = np.diag(np.where(flat, own, 0.0))
     if flat.any():
         covariance = np.where(flat | flat[:, None], 0.0, covariance)
-    if diagonal or flat.all():
+    if columns or flat.all():
         return covariance, still
     unit = np.where(flat, np.inf, np.sqrt(own))
     values, axes = np.linalg.eigh(within / unit / unit[:, None] + np.diag(flat.astype(float)))

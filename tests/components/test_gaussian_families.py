@@ -262,6 +262,11 @@ def test_of_families_without_correlations_constant_columns_do_not_count(kind):
     assert not torch.allclose(family.log_evidence(copied), family.log_evidence(one))  # to them a copy is news
 
 
+@pytest.mark.parametrize("N", [2, 9, 17])
+def test_of_few_points_no_direction_is_known_to_be_still(N):
+    assert not any(shape.still.any() for shape in within_covariances(gaussian(8)(N)))
+
+
 def test_of_few_points_no_column_is_a_function_of_others():
     x = gaussian(8)(9)
     assert telling_columns(x) is None
