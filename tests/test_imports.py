@@ -30,7 +30,7 @@ components: engine grids memory ranks waits
 losses:
 classifiers: data features files images
 metrics:
-data: limits ranges
+data: limits partition ranges
 models:
 diagnostics:
 combining:
