@@ -244,6 +244,13 @@ def test_columns_that_say_nothing_new_do_not_count():
         NormalInverseWishart().fixed(NormalInverseWishart().stats(wide, labels, 4))
 
 
+def test_a_coarsened_family_counts_the_columns_that_count():
+    x = gaussian(12)(2000)
+    wide = torch.cat([x, torch.ones_like(x[:, :4])], 1)
+    one, two = (Coarsened().stats(points, torch.zeros(2000, dtype=torch.int64), 1) for points in (x, wide))
+    assert one.replicas == two.replicas == 1 + round(2000 / 360)
+
+
 @pytest.mark.parametrize("kind", [NormalInverseGamma, SphericalNormal])
 def test_of_families_without_correlations_constant_columns_do_not_count(kind):
     x, labels, family = gaussian(3)(60), torch.arange(60) % 3, kind()
