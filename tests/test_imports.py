@@ -30,12 +30,13 @@ components: engine grids memory ranks waits
 losses:
 classifiers: data features files images
 metrics:
-data: limits partition ranges
+data: limits ranges
 models:
 diagnostics:
 combining:
 plotting: diagnostics disk partition priors
 partition: components engine memory ranks
+dequantising: partition
 samplers: components diagnostics engine grids memory partition priors randomness ranks waits
 testing: components grids partition priors samplers
 features: images partition
@@ -62,7 +63,7 @@ reproduce: bnpgan classifiers fidelity images
 reproduce: components data features files losses metrics mixture models partition priors recipes run samplers training
 cli: bnpgan components data disk files grids images limits metrics parallel partition plotting priors recipes report
 cli: reproduce run samplers signals training
-cli: callbacks classifiers export fidelity reconstruction watching
+cli: callbacks classifiers dequantising export fidelity reconstruction watching
 """
 ALLOWED: dict[str, set[str]] = {}
 for name, _, others in (line.partition(":") for line in TABLE.split("\n") if line):

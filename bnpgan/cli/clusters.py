@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from bnpgan import data, metrics, plotting, report
+from bnpgan import metrics, plotting, report
 from bnpgan.cli.parser import refuse
 from bnpgan.cli.shared import add_reading, check_seed, free, read
 from bnpgan.components import Coarsened, ExponentialFamily, NormalInverseWishart
+from bnpgan.dequantising import dequantised
 from bnpgan.disk import written
 from bnpgan.grids import Grid
 from bnpgan.limits import check_memory
@@ -104,7 +105,7 @@ def _cluster(options: argparse.Namespace) -> None:
     told = list[str]()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        points, projection = reduced(data.dequantised(x) if options.dequantise else x, clusterer.max_dim)
+        points, projection = reduced(dequantised(x) if options.dequantise else x, clusterer.max_dim)
         if projection is not None:
             told.append(f"reduced {x.shape[1]} dimensions to {points.shape[1]} by PCA")
         check_memory(

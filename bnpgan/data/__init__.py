@@ -7,7 +7,6 @@ from bnpgan.data.mixtures import Mixture, anisotropic, moons, overlap, unequal, 
 from bnpgan.data.npz import arrays
 from bnpgan.data.readers import STORED, TESTED, address, load, read
 from bnpgan.data.sets import KNOWN, digits, grid, grid_means, ring, ring_means
-from bnpgan.data.steps import dequantised
 from bnpgan.data.tables import table
 
 __all__ = [
@@ -20,7 +19,6 @@ __all__ = [
     "anisotropic",
     "arrays",
     "class_names",
-    "dequantised",
     "digits",
     "fashion_mnist",
     "folder",

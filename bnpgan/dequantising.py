@@ -17,8 +17,8 @@ def dequantised(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
 
     with :math:`\delta_d` the smallest gap between two values of the column. A density has no bound where values repeat:
     a Gaussian of points that agree in a column is the likelier the narrower it is, and the likeliest clusters are those
-    that agree, whatever else they are. A mixture of the spread values bounds one of the steps. Columns of values that
-    hardly repeat have tiny gaps, and stay as they are for all that matters.
+    that agree, whatever else they are. The log-likelihood of a density of the spread values bounds that of a law of the
+    steps from below. Columns of values that hardly repeat have tiny gaps, and stay as they are for all that matters.
 
     Args:
         x: points ``(N, D)``, of any type of numbers.
@@ -37,8 +37,8 @@ def dequantised(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         Theis, van den Oord and Bethge, "A note on the evaluation of generative models", 2016, section 3.1.
     """
     x = check_points(x).to(torch.float64)
-    gaps = x.sort(0).values.diff(dim=0)
-    rounding = SAME * (x.amax(0) - x.amin(0))
-    step = torch.where(gaps > rounding, gaps, torch.inf).amin(0) if len(gaps) else torch.full_like(rounding, torch.inf)
+    ordered = x.sort(0).values
+    gaps = ordered.diff(dim=0, prepend=ordered[:1])
+    step = torch.where(gaps > SAME * (ordered[-1] - ordered[0]), gaps, torch.inf).amin(0)
     step = torch.where(step.isfinite(), step, 0.0)  # of a column of one value
     return x + step * (torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=generator) - 0.5)

@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from bnpgan.cli import main
 from bnpgan.components import NormalInverseWishart
-from bnpgan.data import dequantised
+from bnpgan.dequantising import dequantised
 from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import StickBreaking
 
