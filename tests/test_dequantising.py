@@ -1,12 +1,14 @@
 """Values in steps are spread over them, and clusters are not those that agree in a column."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
 from bnpgan.cli import main
-from bnpgan.components import NormalInverseWishart
+from bnpgan.components import Coarsened, DirichletCategorical, NormalInverseWishart
 from bnpgan.dequantising import dequantised
 from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import StickBreaking
@@ -46,15 +48,31 @@ def test_whole_numbers_one_point_and_a_generator_will_do_and_nothing_is_written_
         dequantised(torch.tensor([[torch.nan]]))
 
 
-def fitted(x):
+def fitted(x, family):
     torch.manual_seed(0)
-    return StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=20, sweeps=5).fit(x).labels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is found stands in the flags
+        return StickBreaking(DirichletProcess(1.0), family, capacity=20, sweeps=5).fit(x)
 
 
-def test_clusters_are_not_those_that_agree_in_a_column():
+@pytest.mark.parametrize("family", [NormalInverseWishart(), Coarsened(points=1e9)])
+def test_clusters_that_agree_in_a_column_are_told_of_and_can_be_avoided(family):
     x, truth = with_counts()
-    assert adjusted_rand_score(truth, fitted(x)) < 0.5
-    assert adjusted_rand_score(truth, fitted(dequantised(x))) > 0.9
+    before, after = fitted(x, family), fitted(dequantised(x), family)
+    assert adjusted_rand_score(truth, before.labels) < 0.5 < 0.9 < adjusted_rand_score(truth, after.labels)
+    assert "agreeing" in before.flags and after.flags == ()
+
+
+def test_a_few_stray_clusters_are_not_worth_a_word():
+    x = torch.randn(300, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x[:10] = 9.0  # where all agree: 3 % of the points
+    assert fitted(x, NormalInverseWishart()).flags == ()
+
+
+def test_categories_may_agree():
+    codes = torch.arange(2).repeat_interleave(50)[:, None].repeat(1, 4)
+    partition = fitted(codes, DirichletCategorical())
+    assert all(len(codes[partition.labels == k].unique()) <= 1 for k in range(20)) and partition.flags == ()
 
 
 def test_the_command_spreads_values_when_it_is_told_to(tmp_path, capsys):

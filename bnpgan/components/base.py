@@ -44,9 +44,11 @@ class Drawable(ABC):
 
     Attributes:
         normalised: whether a marginal likelihood is the density of a law of points, which can be drawn.
+        unbounded: whether it has no bound where points agree, as a density has none and a probability one.
     """
 
     normalised: ClassVar[bool] = True
+    unbounded: ClassVar[bool] = False
 
     @property
     def grids(self) -> dict[str, Grid]:
@@ -57,6 +59,10 @@ class Drawable(ABC):
     def learned(self) -> tuple[str, ...]:
         """The names of the hyper-parameters given as grids, which ``draw`` draws."""
         return tuple(self.grids)
+
+    def seen(self, x: Tensor) -> Tensor:
+        """The columns ``(N, r)`` of the points ``(N, D)`` that count."""
+        return x
 
     @abstractmethod
     def stats(self, x: Tensor, labels: Tensor, capacity: int) -> Stats:
@@ -209,10 +215,6 @@ class ExponentialFamily(Conjugate):
     def weighing(self, share: float) -> "ExponentialFamily":
         """This family for data of which each point counts as ``share`` of one: what it sets from their number."""
         return self
-
-    def dimensions(self, x: Tensor) -> int:
-        """The columns of the points ``(N, D)`` that count."""
-        return x.shape[1]
 
     def hyper(self, x: Tensor) -> dict[str, Any]:
         """The hyper-parameters by name, those that are ``None`` set from the points ``(N, D)``; grids stay grids."""

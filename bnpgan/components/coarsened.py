@@ -109,7 +109,7 @@ class Coarsened(ExponentialFamily):
     @remembered
     def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
         """The hyper-parameters of the family for points ``(N, D)`` that count as ``points``; log-weights."""
-        N, D = data_size(x), self.component.dimensions(x)
+        N, D = data_size(x), self.component.seen(x).shape[1]
         points = max(LEAST, min(EACH * D, N / 2)) if self.points is None else self.points
         replicas = self.replicas or 1 + round(N / points)
         members, log_weights = self.component.weighing(1 / replicas).resolve(x)
@@ -119,6 +119,15 @@ class Coarsened(ExponentialFamily):
         """This family with every hyper-parameter set to what the statistics were made with."""
         inner = cast(ExponentialFamily, self.component.fixed(stats.inner))
         return replace(self, component=inner, replicas=stats.replicas)
+
+    @property
+    def unbounded(self) -> bool:  # type: ignore[override]
+        """As the family."""
+        return self.component.unbounded
+
+    def seen(self, x: Tensor) -> Tensor:
+        """The columns of the points that count in the family."""
+        return self.component.seen(x)
 
     def phi(self, x: Tensor, hyper: Any) -> Tensor:
         """The features of the family."""

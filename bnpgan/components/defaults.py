@@ -55,6 +55,7 @@ class GaussianFamily(ExponentialFamily):
     nu: float | None = None
     factor: float | Grid = None  # type: ignore[assignment]  # set below
     weight: float = WEIGHT
+    unbounded = True
 
     def __post_init__(self) -> None:
         check_positive("kappa", self.kappa)
@@ -80,7 +81,7 @@ class GaussianFamily(ExponentialFamily):
         """The hyper-parameters, set from the points ``(N, D)`` where ``None``, for each ``factor``; log-weights."""
         D, grid = x.shape[1], as_grid(self.factor)
         span = self._span(x)
-        y = x if span is None else x[:, span.kept]
+        y = self.seen(x)
         mean = self.mean
         if mean is not None:
             mean = torch.as_tensor(mean, dtype=x.dtype, device=x.device)
@@ -99,10 +100,10 @@ class GaussianFamily(ExponentialFamily):
         ]
         return Members(members, x.device), grid.log_weights.repeat(len(scales)).log_softmax(0).to(x.device)
 
-    def dimensions(self, x: Tensor) -> int:
-        """The columns of the points ``(N, D)`` that count: where ``scale`` is ``None``, those of the span."""
+    def seen(self, x: Tensor) -> Tensor:
+        """The columns ``(N, r)`` of the points that count: where ``scale`` is ``None``, those of the span."""
         span = self._span(x)
-        return x.shape[1] if span is None else len(span.kept)
+        return x if span is None else x[:, span.kept]
 
     def _span(self, x: Tensor) -> Span | None:
         return self.span(x) if self.scale is None else None

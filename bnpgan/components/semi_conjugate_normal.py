@@ -82,6 +82,7 @@ class SemiConjugateNormal(Drawable):
     spread: Tensor | float | None = None
     scale: Tensor | float | None = None
     nu: float = 3.0
+    unbounded = True
 
     def __post_init__(self) -> None:
         if not 2 < self.nu < math.inf:

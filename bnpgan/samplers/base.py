@@ -124,9 +124,9 @@ class Sampler(Clusterer):
         """Take ``sweeps`` steps from ``labels`` (``init`` where there are none) and partition by the last labels.
 
         It warns, once each, where all slots are in use, a learned value is at the end of its grid, the log-joint still
-        climbs, or labels that were given were never left and ``init`` is better. The partition has these as ``flags``
-        (``slots``, ``grid``, ``climbing``, ``stuck``), and the log-joint of its labels. Where it takes long a terminal
-        shows a progress bar.
+        climbs, labels that were given were never left and ``init`` is better, or clusters of Gaussians have a single
+        value in some column. The partition has these as ``flags`` (``slots``, ``grid``, ``climbing``, ``stuck``,
+        ``agreeing``), and the log-joint of its labels. Where it takes long a terminal shows a progress bar.
         """
         x = check_double(x)  # once, and not in every step
         check_room(self.capacity, len(x))

@@ -18,6 +18,7 @@ ORDERED = 14  # of their 15 pairs in ascending order, at least: .8 % of chains t
 FEW = 500  # points by which labels that were given are compared with a start
 NATS = 5.0  # a rise that is worth a word
 DRAWS = 5  # of a learned value, all at one end of its grid
+AGREEING, SOME = 0.1, 5  # share of all points that is worth a word, in clusters of so many at least
 LONG = 5  # values that a grid has at least, for its ends to be told from its middle
 
 MESSAGES = {
@@ -27,6 +28,9 @@ MESSAGES = {
     "wrap the sampler in SplitMerge",
     "stuck": "no point has left the labels that the fit started from, whose own start is better: leave "
     "labels out, or wrap the sampler in SplitMerge",
+    "agreeing": "{share:.0%} of the points are in clusters that have a single value in some column, which makes them "
+    "likely whatever else they are: spread values in steps (bnpgan.dequantising, --dequantise), or leave out columns "
+    "of few values",
 }
 """By flag, what has been found and what to do."""
 
@@ -63,9 +67,22 @@ def tell(sampler: "Sampler", x: Tensor, labels: Tensor, heights: Sequence[float]
             below = float(sampler.log_joint(few, sampler.init(few)) - sampler.log_joint(few, labels[some]))
         if below > NATS:
             found.append(("stuck", {"below": below}))
+    if (share := _agreeing(sampler, x, labels)) >= AGREEING:
+        found.append(("agreeing", {"share": share}))
     for flag, values in found:
         warnings.warn(f"{type(sampler).__name__}: {MESSAGES[flag].format(**values)}", stacklevel=4)
     return [flag for flag, _ in found]
+
+
+def _agreeing(sampler: "Sampler", x: Tensor, labels: Tensor) -> float:
+    # The share of the points whose clusters have one value alone in a column that counts.
+    if not sampler.component.unbounded:
+        return 0.0
+    y, counts = sampler.component.seen(x), ranks.counts(labels, sampler.capacity)
+    slots, none = labels[:, None].expand_as(y), y.new_full((sampler.capacity, y.shape[1]), -torch.inf)
+    most, least = (ranks.all_max(none.scatter_reduce(0, slots, sign * y, "amax")) for sign in (1, -1))
+    agreeing = (most == -least).any(1) & (counts >= SOME)
+    return float(counts[agreeing].sum() / counts.sum())
 
 
 def _ends(sampler: "Sampler", x: Tensor, labels: Tensor) -> dict[str, float]:

@@ -83,7 +83,7 @@ class SplitMerge(Wrapper):
         M, device = self.pairs // 2, x.device
         anchors = _by_cluster(labels, ranks.counts(labels, self.capacity), M)
         i = torch.cat([torch.randint(len(x), (self.pairs - M,), device=device), anchors])
-        pairs = Pairs.disjoint(i, _near(x, i), labels, self.capacity)
+        pairs = Pairs.disjoint(i, _near(self.component.seen(x), i), labels, self.capacity)
         allocation = Allocation(x, pairs, self.component, stats)
         side, log_q = propose(allocation)
         P = len(pairs.slots)

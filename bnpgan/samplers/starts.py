@@ -60,8 +60,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     x = check_points(x).to(torch.float64)
     if x.device.type != "cpu" and ranks.scope() is None and len(x) <= SMALL:
         return starting_labels(x.cpu(), sampler).to(x.device)
-    (N, D), capacity, component = (int(ranks.number(x)), x.shape[1]), sampler.capacity, sampler.component
-    most = max(1, min(capacity, N // (D + 1)))
+    N, capacity, component = int(ranks.number(x)), sampler.capacity, sampler.component
+    most = max(1, min(capacity, N // (component.seen(x).shape[1] + 1)))
     enough = max(ENOUGH[0], ENOUGH[1] * most)
     few = x if len(x) <= enough else x[torch.randperm(len(x), device=x.device)[:enough]]
     coarse = () if isinstance(component, ExponentialFamily) and not _few(x, component) else CELLS
@@ -86,12 +86,13 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
 def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
     if cells == 1:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    labels = _followed(x, _seeded(x, cells), sampler, cells, rounds=ROUNDS)
+    labels = _followed(x, _seeded(x, sampler, cells), sampler, cells, rounds=ROUNDS)
     return _ordered(_settled(x, labels, sampler, sampler.capacity), sampler.capacity)
 
 
-def _seeded(x: Tensor, cells: int) -> Tensor:
-    return seeded_labels(x / data_spread(x), cells, AMONG * cells)
+def _seeded(x: Tensor, sampler: Sampler, cells: int) -> Tensor:
+    y = sampler.component.seen(x)
+    return seeded_labels(y / data_spread(y), cells, AMONG * cells)
 
 
 def _crossed_with_cells(x: Tensor, labels: Tensor, most: int, sampler: Sampler) -> Tensor:
@@ -100,7 +101,7 @@ def _crossed_with_cells(x: Tensor, labels: Tensor, most: int, sampler: Sampler) 
     for t in range(CROSSINGS[many]):
         cells, gain = max(2, most // COARSER[t % len(COARSER)]), 0.0
         with suppress(ValueError):  # as above
-            crossed = _crossed(x, labels, _followed(x, _seeded(x, cells), sampler, cells, rounds=2), sampler)
+            crossed = _crossed(x, labels, _followed(x, _seeded(x, sampler, cells), sampler, cells, rounds=2), sampler)
             if crossed is not None and (gain := float(sampler.log_joint(x, crossed)) - height) > ALIKE:
                 labels, height = crossed, height + gain
         vain = 0 if gain > GAIN else vain + 1
@@ -184,7 +185,8 @@ def _likeliest(y: Tensor, component: Component, x: Tensor, labels: Tensor, capac
 
 def _merged(x: Tensor, labels: Tensor, prior: Prior, component: ExponentialFamily, slots: int) -> Tensor:
     stats, counts = component.stats(x, labels, slots), ranks.counts(labels, slots)
-    sums, near, every = stats.sums.clone(), _near(x, labels, counts), torch.arange(slots, device=x.device)
+    sums, near = stats.sums.clone(), _near(component.seen(x), labels, counts)
+    every = torch.arange(slots, device=x.device)
     apart, gains = sums.new_zeros(slots), sums.new_full((slots, slots), -torch.inf)
     changed = every[counts > 0]
     while len(changed):

@@ -109,6 +109,14 @@ def test_no_sampler_minds_a_constant_and_a_copy(kind):
     assert adjusted_rand_score(truth, fitted(kind, NormalInverseWishart(), x)) > 0.9
 
 
+@pytest.mark.parametrize("family", [NormalInverseWishart(), Coarsened(points=100)], ids=["full", "coarsened"])
+@pytest.mark.usefixtures("brief_starts")
+def test_columns_that_say_nothing_new_do_not_change_the_labels(family):
+    x = torch.randn(120, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) ** 3
+    narrow, wide = (fitted(CRPGibbs, family, y) for y in (x, beside(beside(x, "a constant"), "a copy in other units")))
+    assert len(narrow.unique()) > 1 and torch.equal(narrow, wide)
+
+
 @pytest.mark.parametrize("family", [NormalInverseGamma(), SphericalNormal()], ids=["diagonal", "spherical"])
 def test_a_constant_column_hides_no_clusters_of_families_without_correlations(family):
     x, truth = blobs()
