@@ -309,6 +309,12 @@ class ExponentialFamily(Conjugate):
                 parts.append(self.log_normaliser(totals + share * some[:, None], stats.prior) - before)
         return torch.cat(parts).view(*x.shape[:-1], len(totals))
 
+    def log_predictive_given_others(self, stats: Any, x: Tensor, labels: Tensor, share: float = 1.0) -> Tensor:
+        """Log predictive densities ``(N, K)`` of points ``(N, D)``, each given all others: without it in its slot."""
+        log_density, own = self.log_predictive(stats, x, share), (torch.arange(len(x), device=x.device), labels)
+        log_density[own] = -self.log_predictive(stats, x, -share)[own]
+        return log_density
+
     def _pieces(self, x: Tensor, hyper: Any) -> Iterator[Tensor]:
         width = self.phi(x[:1], hyper).shape[1]
         return (self.phi(part, hyper) for part in x.split(rows_at_once(width, x, cached=True)))

@@ -163,6 +163,13 @@ class Coarsened(ExponentialFamily):
         r"""What a point ``(..., D)`` adds to the log marginal of each slot, ``(..., K)``: the log of no density."""
         return stats.replicas * self.component.log_predictive(stats.inner, x, share / stats.replicas)
 
+    def log_predictive_given_others(
+        self, stats: CoarsenedStats, x: Tensor, labels: Tensor, share: float = 1.0
+    ) -> Tensor:
+        """The same ``(N, K)`` of points ``(N, D)``, each given all others."""
+        g = stats.replicas
+        return g * self.component.log_predictive_given_others(stats.inner, x, labels, share / g)
+
     def seating(self, stats: CoarsenedStats, x: Tensor, replicas: int = 1) -> "Predictive":
         """What the compiled loop of the family takes of these slots and points ``(N, D)``."""
         return self.component.seating(stats.inner, x, replicas * stats.replicas)

@@ -212,13 +212,21 @@ class NormalInverseWishart(GaussianFamily):
 
         where ``share`` :math:`\zeta` is 1, or else how much of a point x counts as.
         """
+        form = self._form(stats, x.reshape(-1, x.shape[-1]))
+        return _log_predictive(stats, form.view(*x.shape[:-1], len(stats.n)), share)
+
+    def log_predictive_given_others(
+        self, stats: NormalInverseWishartStats, x: Tensor, labels: Tensor, share: float = 1.0
+    ) -> Tensor:
+        """The same ``(N, K)`` of points ``(N, D)``, each given all others: without it in its slot."""
+        form, own = self._form(stats, x), (torch.arange(len(x), device=x.device), labels)
+        log_density = _log_predictive(stats, form, share)
+        log_density[own] = -_log_predictive(stats, form, -share)[own]
+        return log_density
+
+    def _form(self, stats: NormalInverseWishartStats, x: Tensor) -> Tensor:
         weights = form_weights(stats.inverse)
-        form = torch.cat([phi @ weights.T for phi in self.features(stats, x.reshape(-1, x.shape[-1]))])
-        form = form.view(*x.shape[:-1], len(weights))
-        constant = (
-            stats.constant if share == 1 else log_ratio(stats.prior, stats.n, share) - 0.5 * share * stats.log_det
-        )
-        return constant - 0.5 * (stats.n + (stats.prior.nu + share)) * (share * form).log1p()
+        return torch.cat([phi @ weights.T for phi in self.features(stats, x)])
 
     def natural(self, stats: NormalInverseWishartStats) -> Tensor:
         r"""Weights ``(K, F)`` of :math:`\tilde x_i \tilde x_j` in the log-density at the posterior mean."""
@@ -244,6 +252,12 @@ def _gaussians(mean: Tensor, covariance: Tensor, span: Span | None) -> Gaussians
         return Gaussians(mean, covariance)
     covariance = span.back.T @ covariance @ span.back + span.rest.diag()
     return Gaussians(mean @ span.back + span.base, (covariance + covariance.mT) / 2)
+
+
+def _log_predictive(stats: NormalInverseWishartStats, form: Tensor, share: float) -> Tensor:
+    # By the forms (..., K) of the points.
+    constant = stats.constant if share == 1 else log_ratio(stats.prior, stats.n, share) - 0.5 * share * stats.log_det
+    return constant - 0.5 * (stats.n + (stats.prior.nu + share)) * (share * form).log1p()
 
 
 def _positive_definite(matrix: Tensor) -> bool:

@@ -26,6 +26,18 @@ def test_predictive_is_the_ratio_of_marginals(case):
 
 
 @each_case
+def test_a_point_given_all_others_is_out_of_its_own_slot_alone(case):
+    x, labels = case.points(6), torch.tensor([0, 0, 1, 0, 1, 1])  # slot 2 is empty
+    given = case.family.log_predictive_given_others(case.family.stats(x, labels, 3), x, labels)
+    for i in range(6):
+        rest = torch.arange(6) != i
+        others, all_points = (case.family.stats(x[some], labels[some], 3) for some in (rest, rest | True))
+        expected = case.family.log_predictive(all_points, x[i])
+        expected[labels[i]] = case.family.log_predictive(others, x[i])[labels[i]]
+        torch.testing.assert_close(given[i], expected)
+
+
+@each_case
 @pytest.mark.parametrize("shape", [(), (4,), (2, 4)])
 def test_predictive_keeps_the_leading_axes_of_its_points(case, shape):
     stats = case.family.stats(case.points(5), torch.tensor([0, 1, 1, 0, 0]), 3)
