@@ -55,8 +55,11 @@ def tell(sampler: "Sampler", x: Tensor, labels: Tensor, heights: Sequence[float]
     found = list[tuple[str, dict[str, object]]]()
     if 1 < sampler.capacity < int(ranks.number(x)) and (ranks.counts(labels, sampler.capacity) > 0).all():
         found.append(("slots", {"capacity": sampler.capacity}))
+    if (share := _agreeing(sampler, x, labels)) >= AGREEING:
+        found.append(("agreeing", {"share": share}))
     for name, value in _ends(sampler, x, labels).items():
-        found.append(("grid", {"name": name, "value": value}))
+        if share < AGREEING or not name.startswith("component."):  # else no reach is far enough for a scale
+            found.append(("grid", {"name": name, "value": value}))
     pairs = sum(a < b for i, a in enumerate(heights) for b in heights[i + 1 :])
     if heights and pairs >= ORDERED and heights[-1] - heights[0] > NATS:
         found.append(("climbing", {"rise": heights[-1] - heights[0]}))
@@ -67,8 +70,6 @@ def tell(sampler: "Sampler", x: Tensor, labels: Tensor, heights: Sequence[float]
             below = float(sampler.log_joint(few, sampler.init(few)) - sampler.log_joint(few, labels[some]))
         if below > NATS:
             found.append(("stuck", {"below": below}))
-    if (share := _agreeing(sampler, x, labels)) >= AGREEING:
-        found.append(("agreeing", {"share": share}))
     for flag, values in found:
         warnings.warn(f"{type(sampler).__name__}: {MESSAGES[flag].format(**values)}", stacklevel=4)
     return [flag for flag, _ in found]
