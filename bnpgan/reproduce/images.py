@@ -140,6 +140,7 @@ class Methods:
             "gm-gan-static": method(GMGAN, dynamic=False, **slots),
             "gm-gan": method(GMGAN, **slots),
             "gm-gan-supervised": method(SupervisedGMGAN, True, **classes, **once),
+            "gm-gan-supervised-static": method(SupervisedGMGAN, True, dynamic=False, **classes, **once),
             "gan": method(GAN),
             "class-conditional": method(ClassConditionalGAN, True, **classes, **once),
             "random-labels": method(RandomLabelGAN, **slots, **once),
