@@ -69,7 +69,7 @@ def telling_columns(x: Tensor) -> Span | None:
     """
     kept, N = _varies(x), sum(ranks.lengths(x))
     if x.shape[1] + 1 < N:
-        left = _correlations(x).numpy().copy()
+        left = _moments(x)[2].numpy().copy()
         for j in np.flatnonzero(kept.numpy()):
             kept[j] = bool(left[j, j] > NEW)
             if kept[j]:
@@ -128,28 +128,29 @@ def _varies(x: Tensor) -> Tensor:
 
 def _span(x: Tensor, kept: Tensor) -> Span:
     columns = kept.nonzero().flatten()
-    unit, correlations = _units(x).cpu(), _correlations(x)
+    mean, unit, correlations = _moments(x)
     among = correlations[columns]
     back = torch.linalg.lstsq(among[:, columns], among).solution * unit / unit[columns, None]
     back[:, columns] = torch.eye(len(columns), dtype=back.dtype)
-    mean = ranks.mean(x).cpu()
     parts = columns, back, mean - mean[columns] @ back, torch.where(kept, 0.0, (LEAST * data_spread(x).cpu()) ** 2)
     return Span(*(part.to(x.device) for part in parts))
 
 
-def _units(x: Tensor) -> Tensor:
-    # Standard deviations (D,); 1 where a column does not vary.
-    middle = ranks.mean(x)
-    squares = sum((part - middle).square().sum(0) for part in x.split(rows_at_once(x.shape[1], x)))
-    variance = ranks.all_sum(squares) / sum(ranks.lengths(x))
-    return torch.where(_varies(x).to(x.device) & (variance > 0), variance, 1.0).sqrt()
-
-
 @remembered
-def _correlations(x: Tensor) -> Tensor:
-    middle, unit = ranks.mean(x), _units(x)
-    apart = ((part - middle) / unit for part in x.split(rows_at_once(x.shape[1], x)))
-    return (ranks.all_sum(sum(part.T @ part for part in apart)) / sum(ranks.lengths(x))).cpu()
+def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    # Means (D,), standard deviations (D,), 1 where a column does not vary, and correlations (D, D), of points whose
+    # weight falls with the square of their distance: one far row would make copies of columns that are none.
+    centre, spread, D = data_center(x), data_spread(x), x.shape[1]
+    total = x.new_zeros(D + 1, D + 1)
+    for part in x.split(rows_at_once(D, x)):
+        y = torch.nn.functional.pad((part - centre) / spread, (1, 0), value=1.0)
+        total += (y / y.square().sum(1, keepdim=True)).T @ y
+    total = ranks.all_sum(total).cpu()
+    mean = total[0, 1:] / total[0, 0]
+    covariance = total[1:, 1:] / total[0, 0] - mean.outer(mean)
+    unit = torch.where(_varies(x) & (covariance.diagonal() > 0), covariance.diagonal(), 1.0).sqrt()
+    centre, spread = centre.cpu(), spread.cpu()
+    return centre + spread * mean, spread * unit, covariance / unit.outer(unit)
 
 
 @remembered

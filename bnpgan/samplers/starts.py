@@ -8,7 +8,7 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import Component, ExponentialFamily, Stats
-from bnpgan.components.shapes import data_spread
+from bnpgan.components.shapes import data_center, data_spread
 from bnpgan.engine.quadratic import squared_distances
 from bnpgan.partition import check_points
 from bnpgan.priors import Prior
@@ -16,6 +16,8 @@ from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
 
 CELLS = 2, 3, 4, 6, 9, 13, 20, 30  # of k-means++ seeds, where these are not to be merged, or points are few
+CARRIED, EACH = 10, 4  # so many cells at least, if each has so many points: where these are fewer than dimensions too
+FAR = 1e3  # spreads of the data, beyond which a point is looked at from there: products keep their digits
 AMONG = 50  # points for each cell its seed is sought
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
@@ -37,8 +39,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     they are likeliest again, twice. Up to 5,000 points ask where they are likeliest given all *others*,
     :math:`n_k m(S_k \cup x_i) / m(S_k)` without :math:`x_i` in :math:`S_k`: a cluster of few points in many dimensions
     is what it is by the very point that asks, and would keep all that it has. So from one cell and from as many as
-    there are slots and points to carry them, D + 1 each, and of few points, which evidence lumps together soon, from
-    several numbers between; of what they lead to the labels of the highest ``log_joint`` are kept.
+    there are slots and points to carry them, D + 1 each or ten cells of four, and of few points, which evidence lumps
+    together soon, from several numbers between; of what they lead to the labels of the highest ``log_joint`` are kept.
 
     These are then crossed with new cells, as many, as many again, and half of that: each point goes to the likeliest
     cluster of both together, the clusters are merged as above, and what is likelier than before is kept, until three
@@ -60,8 +62,9 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     x = check_points(x).to(torch.float64)
     if x.device.type != "cpu" and ranks.scope() is None and len(x) <= SMALL:
         return starting_labels(x.cpu(), sampler).to(x.device)
+    x = _within_reach(x)
     N, capacity, component = int(ranks.number(x)), sampler.capacity, sampler.component
-    most = max(1, min(capacity, N // (component.seen(x).shape[1] + 1)))
+    most = max(1, min(capacity, max(N // (component.seen(x).shape[1] + 1), min(CARRIED, N // EACH))))
     enough = max(ENOUGH[0], ENOUGH[1] * most)
     few = x if len(x) <= enough else x[torch.randperm(len(x), device=x.device)[:enough]]
     coarse = () if isinstance(component, ExponentialFamily) and not _few(x, component) else CELLS
@@ -81,6 +84,15 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     if len(few) < len(x):
         best = _settled(x, _likeliest(x, component, few, best, capacity), sampler, capacity)
     return _ordered(best, capacity)
+
+
+def _within_reach(x: Tensor) -> Tensor:
+    # The sums of a cluster with a point that is too far have no digits left for the others.
+    apart = x - data_center(x)
+    distance = (apart / data_spread(x)).square().sum(1).sqrt()
+    if not ranks.all_max((distance > FAR).any().float()):
+        return x
+    return data_center(x) + apart * (FAR / distance).clamp(max=1.0)[:, None]
 
 
 def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:

@@ -274,6 +274,13 @@ def test_of_few_points_no_direction_is_known_to_be_still(N):
     assert not any(shape.still.any() for shape in within_covariances(gaussian(8)(N)))
 
 
+@pytest.mark.parametrize("far", [1e6, 1e8, 1e10])
+def test_a_stray_row_makes_no_column_a_function_of_others(far):
+    x = torch.randn(100, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x[7] = far
+    assert NormalInverseWishart().span(x) is None
+
+
 def test_of_few_points_no_column_is_a_function_of_others():
     x = gaussian(8)(9)
     assert telling_columns(x) is None

@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.preprocessing import StandardScaler
 
 from bnpgan import data
-from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart
+from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
 from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures
 from bnpgan.samplers import IGMM, Algorithm8, CRPGibbs, SliceSampler, SplitMerge, StickBreaking, starts
@@ -186,3 +186,26 @@ def test_the_start_does_not_depend_on_spare_slots(name, monkeypatch):
     assert all(value > most - 20 for _, value in found.values()), found
     fine = seeded_labels(x, 60)
     assert law.log_joint(x, fine) < most - 100  # what the start was: as many cells as slots
+
+
+@pytest.mark.parametrize(("N", "D", "K"), [(30, 20, 2), (30, 31, 2), (100, 40, 5)])
+@pytest.mark.parametrize("family", [NormalInverseGamma(), SphericalNormal()], ids=["diagonal", "spherical"])
+@pytest.mark.usefixtures("brief_starts")
+def test_fewer_points_than_dimensions_have_clusters_too(family, N, D, K):
+    generator, truth = torch.Generator().manual_seed(0), torch.arange(N) % K
+    centres = 6 * torch.randn(K, D, dtype=torch.float64, generator=generator)
+    x = centres[truth] + torch.randn(N, D, dtype=torch.float64, generator=generator)
+    torch.manual_seed(0)
+    labels = starting_labels(x, StickBreaking(DP, family, capacity=20))
+    assert adjusted_rand_score(truth, labels) == 1
+
+
+@pytest.mark.parametrize("far", [1e4, 1e5, 1e6, 1e7])
+@pytest.mark.usefixtures("brief_starts")
+def test_a_stray_row_hides_no_clusters_however_far(far):
+    x, truth = blobs()
+    x[0] = far
+    torch.manual_seed(0)
+    partition = StickBreaking(DP, NormalInverseWishart(), capacity=20, sweeps=2).fit(x)
+    assert adjusted_rand_score(truth[1:], partition.labels[1:]) == 1
+    assert int(partition.counts[partition.labels[0]]) == 1
