@@ -8,7 +8,13 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from bnpgan.cli import main
-from bnpgan.components import Coarsened, DirichletCategorical, NormalInverseWishart
+from bnpgan.components import (
+    Coarsened,
+    DirichletCategorical,
+    NormalInverseGamma,
+    NormalInverseWishart,
+    SemiConjugateNormal,
+)
 from bnpgan.dequantising import dequantised
 from bnpgan.priors import DirichletProcess
 from bnpgan.samplers import StickBreaking
@@ -24,7 +30,7 @@ def with_counts(N=450):
 
 def test_each_value_is_spread_over_the_step_of_its_column():
     values = torch.tensor([0.0, 3.0, 6.0]).repeat(2000)
-    x = torch.stack([values, 0.1 * values + 7, torch.full_like(values, 5.0), torch.arange(6000.0)], 1)
+    x = torch.stack([values, 0.1 * values + 7, torch.full_like(values, 5.0), torch.arange(6000.0) % 20], 1)
     torch.manual_seed(0)
     y = dequantised(x)
     assert y.dtype == torch.float64 and torch.equal(y[:, 2], x[:, 2].double())
@@ -37,6 +43,19 @@ def test_each_value_is_spread_over_the_step_of_its_column():
 def test_steps_are_not_what_rounding_makes_of_equal_values():
     x = torch.tensor([[0.3], [0.1 + 0.2], [1.3]], dtype=torch.float64)
     assert float((dequantised(x.repeat(50, 1)) - x.repeat(50, 1)).abs().max()) > 0.4
+
+
+def test_values_that_hardly_repeat_stay_as_they_are_whatever_does():
+    x = torch.randn(200, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x[::2, 0] = 0.0
+    assert torch.equal(dequantised(x), x)
+
+
+def test_a_vast_value_hides_no_steps():
+    x = torch.poisson(torch.full((200, 1), 3.0), generator=torch.Generator().manual_seed(0)).double()
+    x[0] = 5e12
+    y = dequantised(x)
+    assert 0.4 < float((y - x).abs().max()) <= 0.5
 
 
 def test_whole_numbers_one_point_and_a_generator_will_do_and_nothing_is_written_to():
@@ -67,6 +86,24 @@ def test_a_few_stray_clusters_are_not_worth_a_word():
     x = torch.randn(300, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     x[:10] = 9.0  # where all agree: 3 % of the points
     assert fitted(x, NormalInverseWishart()).flags == ()
+
+
+@pytest.mark.parametrize(
+    "family",
+    [NormalInverseWishart(scale=1.0), NormalInverseGamma(scale=1.0), SemiConjugateNormal()],
+    ids=["full", "diagonal", "semi-conjugate"],
+)
+def test_all_points_may_agree(family):
+    x = torch.randn(60, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert "agreeing" not in fitted(torch.nn.functional.pad(x, (0, 1), value=7.0), family).flags
+
+
+def test_rounding_hides_no_agreement_and_zeros_among_others_are_told_of_when_spread_too():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 2, dtype=torch.float64, generator=generator)
+    x[::2, 0] = 0.0
+    noise = 1e-15 * torch.randn(300, 2, dtype=torch.float64, generator=generator)
+    assert all("agreeing" in fitted(y, NormalInverseWishart()).flags for y in (x, x + noise, dequantised(x)))
 
 
 def test_categories_may_agree():

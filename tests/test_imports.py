@@ -36,7 +36,7 @@ diagnostics:
 combining:
 plotting: diagnostics disk partition priors
 partition: components engine memory ranks
-dequantising: partition
+dequantising: components partition
 samplers: components diagnostics engine grids memory partition priors randomness ranks waits
 testing: components grids partition priors samplers
 features: images partition
@@ -114,7 +114,7 @@ def test_samplers_take_priors_and_families_as_arguments():
                 "Elliptical",
                 "Stats",
             }
-            data = {"data_spread"}  # of points, whatever their family
+            data = {"data_center", "data_spread"}  # of points, whatever their family
             pyro = {"Description", "described", "numbers_like"}  # these take a user's function as an argument
             assert part != "components" or name in interfaces | data | pyro, path
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bnpgan import ranks
+from bnpgan.components.shapes import data_spread
 from bnpgan.randomness import forked
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ ORDERED = 14  # of their 15 pairs in ascending order, at least: .8 % of chains t
 FEW = 500  # points by which labels that were given are compared with a start
 NATS = 5.0  # a rise that is worth a word
 DRAWS = 5  # of a learned value, all at one end of its grid
-AGREEING, SOME = 0.1, 5  # share of all points that is worth a word, in clusters of so many at least
+AGREEING, SOME = 0.1, 3  # share of all points that is worth a word, in clusters of so many at least
+SAME = 1e-6  # share of the spread of a column: values that are nearer agree
 LONG = 5  # values that a grid has at least, for its ends to be told from its middle
 
 MESSAGES = {
@@ -30,7 +32,7 @@ MESSAGES = {
     "labels out, or wrap the sampler in SplitMerge",
     "agreeing": "{share:.0%} of the points are in clusters that have a single value in some column, which makes them "
     "likely whatever else they are: spread values in steps (bnpgan.dequantising, --dequantise), or leave out columns "
-    "of few values",
+    "in which a value repeats",
 }
 """By flag, what has been found and what to do."""
 
@@ -76,13 +78,14 @@ def tell(sampler: "Sampler", x: Tensor, labels: Tensor, heights: Sequence[float]
 
 
 def _agreeing(sampler: "Sampler", x: Tensor, labels: Tensor) -> float:
-    # The share of the points whose clusters have one value alone in a column that counts.
+    # The share of the points whose clusters have one value alone in a column that counts, and that has others.
     if not sampler.component.unbounded:
         return 0.0
     y, counts = sampler.component.seen(x), ranks.counts(labels, sampler.capacity)
     slots, none = labels[:, None].expand_as(y), y.new_full((sampler.capacity, y.shape[1]), -torch.inf)
-    most, least = (ranks.all_max(none.scatter_reduce(0, slots, sign * y, "amax")) for sign in (1, -1))
-    agreeing = (most == -least).any(1) & (counts >= SOME)
+    above, below = (ranks.all_max(none.scatter_reduce(0, slots, sign * y, "amax")) for sign in (1, -1))
+    same = SAME * data_spread(y)
+    agreeing = ((above + below <= same) & (above.amax(0) + below.amax(0) > same)).any(1) & (counts >= SOME)
     return float(counts[agreeing].sum() / counts.sum())
 
 
