@@ -85,7 +85,7 @@ class Grid:
             0.5
         """
         for name, value in (("shape", shape), ("rate", rate)):
-            check_positive(name, value)
+            check_positive(name, value, learned=False)
         law = stats.gamma(shape, scale=1 / rate)
         if not law.ppf(0.001) > 0:
             raise ValueError(
@@ -103,7 +103,7 @@ class Grid:
             tensor([0.1250, 0.3750, 0.6250, 0.8750], dtype=torch.float64)
         """
         for name, value in (("a", a), ("b", b)):
-            check_positive(name, value)
+            check_positive(name, value, learned=False)
         values = (np.arange(_several(points)) + 0.5) / points
         return cls._of_law(stats.beta(a, b), values, (values[1:] + values[:-1]) / 2)
 
@@ -150,14 +150,15 @@ def grids(part: object) -> dict[str, Grid]:
     return {name: value for name, value in vars(part).items() if isinstance(value, Grid) and len(value) > 1}
 
 
-def check_positive(name: str, value: "float | Grid") -> None:
-    """Raise a ``ValueError`` unless a hyper-parameter, or each value of its grid, is positive and finite."""
+def check_positive(name: str, value: "float | Grid", learned: bool = True) -> None:
+    """Raise a ``ValueError`` unless a hyper-parameter, or each value of its grid if it can be learned, is positive."""
     if isinstance(value, Grid):
-        good = bool((value.values > 0).all())
+        good = learned and bool((value.values > 0).all())
     else:
         good = isinstance(value, Real) and 0 < value < float("inf")
     if not good:
-        raise ValueError(f"{name} must be positive and finite, got {value}: pass a number such as 1.0, or a Grid")
+        hint = ", or a Grid" if learned else ""
+        raise ValueError(f"{name} must be positive and finite, got {value!r}: pass a number such as 1.0{hint}")
 
 
 def _several(points: int) -> int:

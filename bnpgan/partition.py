@@ -21,6 +21,7 @@ __all__ = ["Partition", "Projection"]
 MOST_SLOTS = 10**6  # more are a mistake: each slot has a mean, a covariance, an embedding
 SPARE_SLOTS = 10**4  # and so are more than this beyond the points, which are the most that can be in use
 
+LARGE = 1e74  # beyond it, and below its inverse, determinants of a few columns leave double precision
 POINTS_FOR_A_COLUMN = 10  # of fewer a covariance that is their own, and not its prior's, cannot be told
 LEAST_COLUMNS = 2  # however few the points: in one column clusters lie over one another
 
@@ -310,8 +311,10 @@ def check_points(x: Any) -> Tensor:
     if not math.isfinite(largest):
         row = int((~x.isfinite()).any(1).nonzero()[0])
         raise ValueError(f"x must be finite, got {x[row].tolist()[:4]} in row {row}: drop or repair such rows")
-    if largest > 1e-3 * math.sqrt(torch.finfo(x.dtype).max):
+    if largest > min(1e-3 * math.sqrt(torch.finfo(x.dtype).max), LARGE):
         raise ValueError(f"x holds values up to {largest:g}, whose squares overflow {x.dtype}: rescale the data")
+    if 0 < largest < 1 / LARGE:
+        raise ValueError(f"x holds values up to {largest:g}, whose squares vanish in {x.dtype}: rescale the data")
     return note(x, "finite")
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 from torch import Tensor
 
 from bnpgan.components import Centroids, Gaussians
-from bnpgan.partition import Partition, Projection
+from bnpgan.partition import Partition, Projection, check_points
 
 LABELS = torch.tensor([0, 0, 3, 3, 3, 1])  # of four slots: slot 2 is empty
 
@@ -229,6 +229,14 @@ def test_points_that_do_not_fit_are_refused():
     for bad, message in ((x * float("nan"), "finite"), (x[0], "shape"), (x[:, :1], "columns"), (x * 1e30, "rescale")):
         with pytest.raises(ValueError, match=message):
             partition.predict(bad)
+
+
+@pytest.mark.parametrize("unit", [1e-170, 1e-90, 1e90, 1e170])
+def test_points_in_units_beyond_double_precision_are_refused(unit):
+    x = torch.tensor([[0.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"^x .*rescale"):
+        check_points(unit * x)
+    assert torch.equal(check_points(0 * x), 0 * x)
 
 
 @pytest.mark.parametrize("kind", [torch.int32, torch.uint8])

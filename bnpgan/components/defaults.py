@@ -58,8 +58,10 @@ class GaussianFamily(ExponentialFamily):
     unbounded = True
 
     def __post_init__(self) -> None:
-        check_positive("kappa", self.kappa)
-        check_positive("weight", self.weight)
+        check_positive("kappa", self.kappa, learned=False)
+        check_positive("weight", self.weight, learned=False)
+        if isinstance(self.scale, Grid):
+            raise ValueError("scale cannot be learned as a Grid: pass factor=Grid(...), which multiplies it")
         if self.factor is None:
             object.__setattr__(self, "factor", FACTORS if self.scale is None else 1.0)
         check_positive("factor", self.factor)

@@ -60,7 +60,7 @@ class DirichletCategorical(ExponentialFamily):
         check_positive("concentration", self.concentration)
         if self.categories is not None and not (isinstance(self.categories, int) and self.categories >= 1):
             raise ValueError(
-                f"categories must be a whole number of at least 1, got {self.categories}: pass None to count the values"
+                f"categories must be a whole number of at least 1, got {self.categories!r}: pass None to count them"
             )
 
     def hyper(self, x: Tensor) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from bnpgan.components.inverse_wishart import (
     prior_matrix,
     too_far,
 )
-from bnpgan.components.shapes import Shape, Span, telling_columns, within_covariances
+from bnpgan.components.shapes import ROUNDING, Shape, Span, telling_columns, within_covariances
 from bnpgan.engine.decompositions import inverse, inverse_of_factor
 from bnpgan.engine.quadratic import feature_sums, features, form_weights, gaussian_weights, positions
 
@@ -125,12 +125,12 @@ class NormalInverseWishart(GaussianFamily):
             return found, nu
         scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
         scale = scale * eye if scale.ndim == 0 else scale
-        if scale.shape != (D, D) or not torch.equal(scale, scale.T) or not _positive_definite(scale):
+        if scale.shape != (D, D) or not _symmetric(scale) or not _positive_definite(scale):
             raise ValueError(
                 f"scale must be a symmetric positive definite ({D}, {D}) matrix or a positive number, "
                 f"got shape {tuple(scale.shape)}: check its eigenvalues, or pass None to set it from the data"
             )
-        return [Shape(scale, torch.zeros_like(scale))], self.weighed(D + 1, 0)
+        return [Shape((scale + scale.T) / 2, torch.zeros_like(scale))], self.weighed(D + 1, 0)
 
     def add_(self, stats: NormalInverseWishartStats, k: int, x: Tensor, sign: float = 1) -> None:
         """Add ``sign`` times the point ``(D,)`` to slot ``k`` in place (``-1``: remove it), O(D^2)."""
@@ -258,6 +258,12 @@ def _log_predictive(stats: NormalInverseWishartStats, form: Tensor, share: float
     # By the forms (..., K) of the points.
     constant = stats.constant if share == 1 else log_ratio(stats.prior, stats.n, share) - 0.5 * share * stats.log_det
     return constant - 0.5 * (stats.n + (stats.prior.nu + share)) * (share * form).log1p()
+
+
+def _symmetric(matrix: Tensor) -> bool:
+    # But for rounding, as of an inverse.
+    rounding = ROUNDING * torch.finfo(matrix.dtype).eps * matrix.abs().max()
+    return bool((matrix - matrix.T).abs().max() <= rounding)
 
 
 def _positive_definite(matrix: Tensor) -> bool:

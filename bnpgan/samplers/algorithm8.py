@@ -66,7 +66,7 @@ class Algorithm8(Sampler):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.auxiliaries, int) or self.auxiliaries < 1:
-            raise ValueError(f"auxiliaries must be a whole number of at least 1, got {self.auxiliaries}: pass e.g. 3")
+            raise ValueError(f"auxiliaries must be a whole number of at least 1, got {self.auxiliaries!r}: pass e.g. 3")
 
     def init(self, x: Tensor) -> Tensor:
         """Labels ``(N,)`` near a mode: see :func:`~bnpgan.samplers.starts.starting_labels`."""

@@ -82,7 +82,7 @@ class Sampler(Clusterer):
     def __post_init__(self) -> None:
         check_capacity(self.capacity)
         if not isinstance(self.sweeps, int) or self.sweeps < 0:
-            raise ValueError(f"sweeps must be a whole number of at least 0, got {self.sweeps}: pass e.g. 50")
+            raise ValueError(f"sweeps must be a whole number of at least 0, got {self.sweeps!r}: pass e.g. 50")
         check_limits(self)
         check_tiers(self)
 

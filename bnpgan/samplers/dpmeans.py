@@ -64,7 +64,7 @@ class DPMeans(Clusterer):
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)``, from the means of ``labels`` ``(N,)`` where they are given."""
         given = check_points(x).detach()
-        x = given.double()
+        x = given.double() - given.double().mean(0)  # far from 0 distances lose their digits
         if labels is None:
             labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         labels = check_labels(labels, self.capacity, len(x), x.device)

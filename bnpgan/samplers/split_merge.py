@@ -66,7 +66,7 @@ class SplitMerge(Wrapper):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.pairs, int) or self.pairs < 2:
-            raise ValueError(f"pairs must be a whole number of at least 2, got {self.pairs}: pass e.g. 40")
+            raise ValueError(f"pairs must be a whole number of at least 2, got {self.pairs!r}: pass e.g. 40")
 
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from bnpgan.components.shapes import (
     within_covariances,
 )
 from bnpgan.engine import chunks
+from bnpgan.grids import Grid
 
 each_dimension = pytest.mark.parametrize("D", [1, 3])
 
@@ -332,8 +333,10 @@ def test_given_hyper_parameters_are_taken_as_they_are(name):
         ("scale", 0.0),
         ("scale", math.nan),
         ("scale", torch.eye(3)),
+        ("scale", Grid([0.1, 1.0])),
         ("kappa", 0.0),
         ("kappa", math.inf),
+        ("kappa", Grid([0.1, 1.0])),
         ("nu", 2.0),
         ("nu", math.nan),
         ("nu", math.inf),
@@ -345,6 +348,16 @@ def test_given_hyper_parameters_are_taken_as_they_are(name):
 def test_bad_hyper_parameter_is_named(kind, name, value):
     with pytest.raises(ValueError, match=f"^{name} "):
         kind(**{name: value}).resolve(gaussian(2)(5))
+
+
+def test_a_scale_may_be_symmetric_but_for_rounding():
+    scale = torch.linalg.inv(torch.tensor([[1.3, 0.2], [0.2, 0.7]], dtype=torch.float64)) + torch.tensor(
+        [[0, 1e-16], [0, 0]]
+    )
+    (member,), _ = NormalInverseWishart(scale=scale).resolve(gaussian(2)(5))
+    assert torch.equal(member.scale, member.scale.T)
+    with pytest.raises(ValueError, match=r"^scale "):
+        NormalInverseWishart(scale=scale + torch.tensor([[0, 1e-9], [0, 0]])).resolve(gaussian(2)(5))
 
 
 @pytest.mark.parametrize("kind", [NormalInverseGamma, SphericalNormal, NormalInverseWishart])

@@ -94,6 +94,13 @@ def test_the_unit_does_not_matter(unit):
     assert torch.equal(DPMeans(clusters=6).fit(x).labels, DPMeans(clusters=6).fit(unit * x + unit).labels)
 
 
+@pytest.mark.parametrize("far", [1e6, 1e8, 1e10])
+def test_the_place_does_not_matter(far):
+    x = torch.randn(120, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x[60:] += 8
+    assert torch.equal(DPMeans(10, clusters=2).fit(x + far).labels, DPMeans(10, clusters=2).fit(x).labels)
+
+
 def test_penalty_from_the_data_is_the_farthest_first_distance():
     x = points(100)
     chosen = [x.mean(0)]
