@@ -99,13 +99,11 @@ class RunDirectory:
             raise ValueError(
                 f"out: {self.path} is not empty: resume the run in it, overwrite it, or name another place"
             )
-        if not there & set(FILES):
-            return  # nothing here has the name of a file of a run
         odd = [name for name in FILES if (self.path / name).is_dir()]
         if odd or not self._is_run():
             raise ValueError(
-                f"out: {self.path} holds {(odd or sorted(there & set(FILES)))[0]} and no run that bnpgan has written: "
-                "only runs are overwritten, so remove such files yourself, or name another place"
+                f"out: {self.path} holds {(odd or sorted(there & set(FILES)) or sorted(there))[0]} and no run that "
+                "bnpgan has written: only runs are overwritten, so name another place, or remove such files yourself"
             )
         self.replaces = True
 

@@ -47,8 +47,19 @@ def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):
     assert json.loads(marked.read_text())["seconds"] == 12345.0
     assert main([*command[:-1], "5", "--out", str(out), "--quiet"]) == 2
     assert "name another --out" in capsys.readouterr().err
+    assert main([*command[:3], "kmeans-20", *command[4:], "--out", str(out), "--quiet"]) == 0
+    assert json.loads((out / "study.json").read_text())["command"].count("bnpgan reproduce digits") == 2
     assert main(["reproduce", "imbalance", "--methods", "kmeans-30", "--out", str(out), "--quiet"]) == 2
     assert "has runs of the study digits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["study.json", "table.md", "kmeans-10.png", "thesis.tex"])
+def test_a_study_writes_over_nothing_that_no_study_has_left(tmp_path, capsys, name):
+    (tmp_path / name).write_text("{}")
+    command = ["reproduce", "digits", "--methods", "kmeans-10", "--seeds", "1", "--budget", "4", "--quiet"]
+    assert main([*command, "--out", str(tmp_path)]) == 2
+    assert f"holds {name}" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == "{}"
 
 
 @pytest.mark.usefixtures("plain_pictures")

@@ -58,6 +58,14 @@ def copy(run, tmp_path):
 # What is overwritten.
 
 
+def test_a_folder_that_holds_no_run_is_not_overwritten(tmp_path):
+    (tmp_path / "grids").mkdir()
+    (tmp_path / "grids" / "mine.png").write_text("precious")
+    with pytest.raises(ValueError, match="holds grids and no run that bnpgan has written"):
+        work(tmp_path, overwrite=True)
+    assert os.listdir(tmp_path) == ["grids"] and os.listdir(tmp_path / "grids") == ["mine.png"]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_files_that_are_no_run_are_not_overwritten(tmp_path, name):
     (tmp_path / name).write_text('{"mine": 1}')

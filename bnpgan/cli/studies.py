@@ -6,10 +6,12 @@ from pathlib import Path
 import torch
 
 from bnpgan.cli.parser import Help, Parser
-from bnpgan.files import write_json
+from bnpgan.files import read_json, write_json
 from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, told
 
 __all__ = ["add_reproduce"]
+
+AND = "` and `"  # between commands, in Markdown
 
 
 def add_reproduce(command: argparse.ArgumentParser) -> None:
@@ -50,7 +52,9 @@ def _reproduce(options: argparse.Namespace) -> None:
     chosen = f" --methods {options.methods}" if options.methods else ""
     for name in ("minutes", "backbone", "width"):
         chosen += f" --{name} {value}" if (value := getattr(options, name)) is not None else ""
+    before = read_json(out / "study.json")["command"].split(AND) if (out / "study.json").exists() else []
     command = f"bnpgan reproduce {study.name}{chosen} --seeds {options.seeds} --budget {options.budget}"
+    command = AND.join(dict.fromkeys([*before, command]))  # rows of earlier ones are told with them
     write_json(out / "study.json", {"command": command, "reference": reference, "rows": rows})
     table = f"{markdown(study, rows, reference)}\n\n{told(rows, command)}\n"
     (out / "table.md").write_text(table)

@@ -62,11 +62,10 @@ def run_study(
         progress: show a bar.
 
     Raises:
-        ValueError: if a run was made with other settings or for another study, or cannot be made.
+        ValueError: if a run was made with other settings or for another study, or cannot be made, or if ``out`` holds
+            what no study has left.
     """
-    others = {row["study"] for row in finished(out)} - {study.name}
-    if others:
-        raise ValueError(f"{out} has runs of the study {min(others)}, not of {study.name}: name another --out")
+    _check_out(study, out)
     if study.judge is not None and any(study.methods[method].make for method in methods):
         study.judge(out, data_root)  # once, before there are several processes
     tasks = [_Task(study.name, method, seed, budget, out, device, data_root) for seed in seeds for method in methods]
@@ -81,6 +80,23 @@ def run_study(
         if picture.exists():
             shutil.copy(picture, out / f"{method}.png")
     return sorted(rows, key=lambda row: (methods.index(row["method"]), row["seed"]))
+
+
+def _check_out(study: Study, out: Path) -> None:
+    others = {row["study"] for row in finished(out)} - {study.name}
+    if others:
+        raise ValueError(f"{out} has runs of the study {min(others)}, not of {study.name}: name another --out")
+    made = {"classifier", *study.methods}
+    if _has_rows(out / "study.json"):
+        made |= {"study.json", "table.md", *(f"{method}.png" for method in study.methods)}
+    strange = sorted(path.name for path in out.glob("[!.]*") if path.name not in made)
+    if strange:
+        raise ValueError(f"out: {out} holds {strange[0]}, which no study has left there: name another --out")
+
+
+def _has_rows(path: Path) -> bool:
+    stored = read_json(path) if path.exists() else None
+    return isinstance(stored, dict) and "rows" in stored
 
 
 def finished(out: Path) -> list[Row]:
