@@ -18,6 +18,8 @@ def _nothing(*_: Any) -> None:
 class Callbacks:
     """Functions that ``train`` calls between steps; they may draw, and training goes on as if they had not.
 
+    What they are called with is a copy of their own, to do with as they like.
+
     Args:
         on_log: with each row of ``stats.jsonl``, a dictionary of numbers and lists.
         on_partition: with the step before which a new partition was made, and the one that training goes on with.

@@ -1,5 +1,6 @@
 """One training loop for every mixture GAN."""
 
+import copy
 import math
 import zlib
 from collections.abc import Sequence
@@ -168,7 +169,7 @@ def _train(
     def tell(name: str, *told: Any) -> None:
         for each in callbacks if parallel.is_first() else ():
             with forked(training.device):
-                getattr(each, name)(*told)
+                getattr(each, name)(*copy.deepcopy(told))  # what it does to its copy is not in the checkpoint
 
     def over() -> bool:
         return seconds < math.inf and parallel.agreed(training.seconds["all"], training.device) >= seconds

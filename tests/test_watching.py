@@ -52,6 +52,22 @@ def test_they_are_told_and_training_is_as_without(told):
         assert torch.equal(weights, plain.gan.generator.state_dict()[name])
 
 
+def test_what_they_do_to_what_they_are_told_stays_with_them(tmp_path):
+    def spoil(row):
+        row["sizes"].clear()
+        del row["step"]
+
+    x, _ = small.points()
+    gan = small.gan("sc_gan", x)
+    spoiled = [Callbacks(on_log=spoil, on_partition=lambda _, found: found.labels.zero_())]
+    run = train(gan, x, steps=6, out=tmp_path / "a", progress=False, callbacks=spoiled)
+    plain = train(gan, x, steps=6, progress=False)
+    assert [(row["step"], row["sizes"]) for row in load(tmp_path / "a").history] == [
+        (row["step"], row["sizes"]) for row in plain.history
+    ]
+    assert torch.equal(run.partition.labels, plain.partition.labels)
+
+
 def test_rows_have_sizes_and_nmi(told):
     run, out, seen, _, _, truth = told
     rows = [json.loads(line) for line in (out / "stats.jsonl").read_text().splitlines()]
