@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from inspect import signature
 from itertools import chain
+from numbers import Integral
 from re import findall
 from typing import Any
 
@@ -19,7 +20,12 @@ from bnpgan.models import ADA, BACKBONES, Backbone, Frames, NoFrames
 from bnpgan.plain import to_plain
 from bnpgan.samplers.base import Clusterer
 
-__all__ = ["MixtureGAN", "Recipe", "Schedule", "built", "check_sizes"]
+__all__ = ["MixtureGAN", "Recipe", "Schedule", "built", "check_sizes", "check_whole"]
+
+COUNTS = {  # of a schedule, that have another least value than 1
+    "batch": (2, "batch normalisation needs more than one image"),
+    "warmup": (0, "pass 0 to cluster from the start"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class Schedule:
         save: steps from one checkpoint to the next.
 
     Raises:
-        ValueError: if a number of steps or ``batch`` is out of range, a rate is not positive, or ``average`` is outside
-            [0, 1).
+        ValueError: if a number of steps or ``batch`` is out of range or no whole number, a rate is not positive, or
+            ``average`` is outside [0, 1).
 
     Example:
         >>> schedule = Schedule(warmup=100, every=50)
@@ -78,16 +84,10 @@ class Schedule:
     save: int = 1000
 
     def __post_init__(self) -> None:
-        if self.batch < 2:
-            raise ValueError(
-                f"batch must be at least 2, got {self.batch}: batch normalisation needs more than one image"
-            )
-        for name in ("every", "decay", "discriminator_steps", "log", "save"):
-            steps = getattr(self, name)
-            if steps is not None and steps < 1:
-                raise ValueError(f"{name} must be at least 1 step, got {steps}: pass e.g. 100")
-        if self.warmup is not None and self.warmup < 0:
-            raise ValueError(f"warmup must be at least 0 steps, got {self.warmup}: pass 0 to cluster from the start")
+        for name in ("batch", "warmup", "every", "decay", "discriminator_steps", "log", "save"):
+            n, (least, advice) = getattr(self, name), COUNTS.get(name, (1, "pass e.g. 100 steps"))
+            if n is not None or name == "batch":
+                object.__setattr__(self, name, check_whole(name, n, least, advice))
         for name in ("generator_rate", "discriminator_rate", "latent_rate"):
             rate = getattr(self, name)
             if rate is not None and not 0 < rate < float("inf"):
@@ -247,8 +247,15 @@ def built(recipe: Recipe) -> "MixtureGAN":
 def check_sizes(**sizes: int | None) -> None:
     """Raise a ``ValueError`` unless each size is a whole number of at least 1, or left to the recipe as ``None``."""
     for name, size in sizes.items():
-        if size is not None and (not isinstance(size, int) or size < 1):
-            raise ValueError(f"{name} must be a whole number of at least 1, got {size}: pass a positive size")
+        if size is not None:
+            check_whole(name, size, 1, "pass a positive size")
+
+
+def check_whole(name: str, n: Any, least: int, advice: str) -> int:
+    """The number as an ``int``; a ``ValueError`` unless it is whole, NumPy's kinds too, and at least ``least``."""
+    if not isinstance(n, Integral) or n < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {n}: {advice}")
+    return int(n)
 
 
 def _backbone(backbone: Backbone | str | None, shape: tuple[int, ...]) -> Backbone:

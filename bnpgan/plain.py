@@ -11,6 +11,7 @@ import importlib
 import math
 from collections.abc import Callable
 from inspect import signature
+from numbers import Integral
 from types import FunctionType
 from typing import Any
 
@@ -38,6 +39,8 @@ def to_plain(value: Any, name: str = "") -> Any:
     """
     if value is None or isinstance(value, bool | int | str):
         return value
+    if isinstance(value, Integral):  # of NumPy
+        return int(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else {"float": repr(value)}
     if isinstance(value, list | tuple):

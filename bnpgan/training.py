@@ -1,7 +1,9 @@
 """One training loop for every mixture GAN."""
 
 import copy
+import json
 import math
+import os
 import zlib
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -18,8 +20,8 @@ from bnpgan.callbacks import Callbacks
 from bnpgan.checkpoint import RunDirectory
 from bnpgan.images import CHUNK, Images, Items, Pixels, images_of
 from bnpgan.loop import TRAIN, Training, own_randomness
-from bnpgan.mixture import MixtureGAN, Recipe, Schedule, built
-from bnpgan.partition import check_labels
+from bnpgan.mixture import MixtureGAN, Recipe, Schedule, built, check_whole
+from bnpgan.partition import as_numbers, check_labels
 from bnpgan.plain import from_plain, to_plain
 from bnpgan.randomness import forked
 from bnpgan.ranges import Range, numbers
@@ -42,7 +44,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
-    data: str | dict[str, Any] | None = None,
+    data: str | Path | dict[str, Any] | None = None,
     labels: Tensor | None = None,
     names: Sequence[str] | None = None,
     truth: Tensor | None = None,
@@ -99,9 +101,9 @@ def train(
         The run: its weights, partition and history, and methods to sample.
 
     Raises:
-        ValueError: if ``x``, ``labels``, ``steps``, ``minutes``, ``device`` or ``seed`` is not valid, the generator
-            makes another shape, ``out`` holds something, does not match what is resumed or is trained in by another
-            process, or a loss is no longer finite.
+        ValueError: if ``x``, ``labels``, ``truth``, ``data``, ``steps``, ``minutes``, ``device`` or ``seed`` is not
+            valid, the generator makes another shape, ``out`` holds something, does not match what is resumed or is
+            trained in by another process, or a loss is no longer finite.
         OSError: if a file cannot be written; the last good checkpoint, which the message names, is still there.
     """
     for name, wanted in (("resume", resume), ("overwrite", overwrite)):
@@ -109,7 +111,12 @@ def train(
             raise ValueError(f"{name}: there is no run to {name} where out is None: name its directory as out")
     if minutes is not None and not minutes > 0:
         raise ValueError(f"minutes must be positive, got {minutes}: pass e.g. 20, or None for no limit")
-    images, known = _check(x, steps, seed)
+    steps = check_whole("steps", steps, 1, "pass the number of training steps in all")
+    seed = check_whole("seed", seed, 0, "pass e.g. 0")
+    if seed >= 2**63:
+        raise ValueError(f"seed must lie in [0, 2^63), got {seed}: pass e.g. 0")
+    data = _as_json(data)
+    images, known = _check(x)
     images = images.to(_device(device))
     if gan.schedule.batch % ranks.size():
         raise ValueError(
@@ -270,9 +277,14 @@ def checksum(images: Images) -> int:
 
 
 def _classes(truth: Tensor, n: int) -> Tensor:
-    truth = torch.as_tensor(truth).cpu()
-    if truth.shape != (n,) or truth.is_floating_point() or int(truth.min()) < 0:
+    truth = as_numbers("truth", truth).cpu()
+    if truth.is_floating_point() or truth.is_complex():
+        raise ValueError(f"truth holds {truth.dtype}: pass whole numbers, e.g. by truth.long()")
+    truth = truth.long()
+    if truth.shape != (n,):
         raise ValueError(f"truth has shape {tuple(truth.shape)}: pass a class, 0, 1, ..., for each of {n}")
+    if (least := int(truth.min())) < 0:
+        raise ValueError(f"truth holds the class {least}: pass 0, 1, ...")
     return truth
 
 
@@ -286,11 +298,15 @@ def _device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
-def _check(x: Any, steps: int, seed: int) -> tuple[Tensor | Pixels | Items, Range | None]:
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}: pass the number of training steps in all")
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed must lie in [0, 2^63), got {seed}: pass e.g. 0")
+def _as_json(data: Any) -> Any:
+    # What is noted of the data as ``config.json`` holds it: paths as their names.
+    try:
+        return json.loads(json.dumps(data, default=os.fspath))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"data cannot be noted ({error}): pass a name, a path, or a table of such") from None
+
+
+def _check(x: Any) -> tuple[Tensor | Pixels | Items, Range | None]:
     if isinstance(x, Dataset):
         x = Items(x)
     if isinstance(x, Items):

@@ -6,6 +6,7 @@ import signal
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import small
 import torch
@@ -421,6 +422,41 @@ def test_a_loss_that_is_not_finite_is_named_before_its_features_are_clustered():
 def test_bad_input_is_named(x, steps, message):
     with pytest.raises(ValueError, match=message):
         train(small.gan("sc_gan", torch.zeros(2, 2)), x, steps=steps, progress=False)
+
+
+@pytest.mark.parametrize("name", ["batch", "warmup", "every", "decay", "discriminator_steps", "log", "save"])
+def test_counts_of_a_schedule_are_whole(name):
+    with pytest.raises(ValueError, match=rf"^{name} must be a whole number of at least \d, got 16.5: "):
+        Schedule(**{name: 16.5})
+    assert type(getattr(Schedule(**{name: np.uint8(16)}), name)) is int
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"steps": 6.25}, "^steps must be a whole number of at least 1, got 6.25: pass"),
+        ({"seed": 1.5}, "^seed must be a whole number of at least 0, got 1.5: pass"),
+        ({"data": {"source": object()}}, "^data cannot be noted .*object.*: pass a name, a path"),
+        ({"truth": torch.zeros(120)}, r"^truth holds torch.float32: pass whole numbers"),
+        ({"truth": ["cat"] * 120}, "^truth must hold numbers only"),
+        ({"truth": -torch.ones(120).long()}, "^truth holds the class -1: pass 0, 1"),
+    ],
+)
+def test_what_cannot_be_noted_or_counted_is_said_before_the_first_step(tmp_path, arguments, message):
+    x, _ = small.points()
+    with pytest.raises(ValueError, match=message):
+        train(small.gan("sc_gan", x), x, out=tmp_path / "a", progress=False, **{"steps": 3, **arguments})
+    assert not (tmp_path / "a").exists()
+
+
+def test_numbers_of_numpy_paths_and_truth_in_two_kinds_are_taken(tmp_path):
+    x, y = small.points()
+    gan = recipes.sc_gan(dim=2, capacity=np.int64(4), backbone="mlp", width=8).scheduled(log=np.int64(1))
+    given = {"steps": np.int64(2), "seed": np.int64(1), "data": {"source": tmp_path / "x.npy"}, "truth": y > 3}
+    run = train(gan, x, out=tmp_path / "a", progress=False, **given)
+    assert [row["nmi"] >= 0 for row in run.history] == [True, True]
+    config = load(tmp_path / "a").config
+    assert (config["steps"], config["seed"], config["data"]) == (2, 1, {"source": str(tmp_path / "x.npy")})
 
 
 def test_a_clusterer_with_more_slots_than_the_networks_is_named():

@@ -162,8 +162,8 @@ def test_tensorboard_is_told(tmp_path):
     assert events.Histograms("sizes of clusters")
 
 
-@pytest.mark.parametrize("truth", [torch.zeros(3, dtype=torch.int64), torch.zeros(120), -torch.ones(120).long()])
-def test_truth_is_a_class_for_each(truth):
+def test_truth_is_a_class_for_each():
     x, _ = small.images()
+    gan, truth = small.gan("sc_gan", x, arguments={"backbone": MLP(8)}), torch.zeros(3, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"^truth has shape"):
-        train(small.gan("sc_gan", x, arguments={"backbone": MLP(8)}), x, steps=1, truth=truth, progress=False)
+        train(gan, x, steps=1, truth=truth, progress=False)
