@@ -1,5 +1,6 @@
 """Callbacks that many want: TensorBoard, the best checkpoint, and the same noise again and again."""
 
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,8 @@ def keep_best(score: Callable[[Run], float], name: str = "score", gan: MixtureGA
     """Keep, beside the last checkpoint, the one of the lowest score so far: a run of its own, in ``best``.
 
     ``load(out / "best")`` and all commands take it; its ``metrics.json`` has the score, its step, and those of all
-    checkpoints. There is none before the first partition.
+    checkpoints, ``null`` where a score was not finite, which is never the best. There is none before the first
+    partition.
 
     Args:
         score: of a run, the lower the better, such as a Frechet distance; what it draws follows from the run's seed.
@@ -66,16 +68,17 @@ def keep_best(score: Callable[[Run], float], name: str = "score", gan: MixtureGA
         run, best = load(directory, gan), directory / "best"
         torch.manual_seed(run.config["seed"])
         value, told = float(score(run)), best / "metrics.json"
-        before = read_json(told)["checkpoints"] if told.exists() else []
-        scores = [row for row in before if row["step"] < step]
-        if value < min((row[name] for row in scores), default=float("inf")):
+        before = read_json(told) if told.exists() else {}
+        scores = [row for row in before.get("checkpoints", []) if row["step"] < step and name in row]
+        lower = all(row[name] is None or value < row[name] for row in scores) and math.isfinite(value)
+        scores.append({"step": step, name: value if math.isfinite(value) else None})  # JSON has no NaN
+        if lower:
             best.mkdir(exist_ok=True)
             for file in COPIED:
                 shutil.copyfile(directory / file, best / file)
-        scores.append({"step": step, name: value})
-        lowest = min(scores, key=lambda row: row[name])
-        if best.exists():
-            write_json(told, {**lowest, "checkpoints": scores})
+            write_json(told, {**scores[-1], "checkpoints": scores})
+        elif best.exists():
+            write_json(told, {**before, "checkpoints": scores})
 
     return Callbacks(on_checkpoint=keep)
 

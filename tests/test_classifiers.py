@@ -122,8 +122,11 @@ def test_the_commands_train_one_and_measure_in_its_features(tmp_path, capsys):
     assert main(["evaluate", run, *root, "--extractor", out, "--images", "100"]) == 0
     told = capsys.readouterr().out
     assert "in the features of a small convolutional classifier" in told and "exact labels" in told
+    for other in (["--extractor", "pixels", "--images", "60"], []):
+        assert main(["evaluate", run, *root, *other]) == 0
     measured = json.loads((tmp_path / "run" / "metrics.json").read_text())["fidelity"]
-    assert "accuracy 1.0000" in measured["features"] and measured["rows"]["all"]["real"] == 100
+    assert "accuracy 1.0000" in measured[out]["features"] and measured[out]["rows"]["all"]["real"] == 100
+    assert measured["pixels"]["features"] == "pixels" and measured["pixels"]["rows"]["all"]["real"] == 60
     assert main(["evaluate", run, *root, "--images", "9"]) == 2
     assert main(["evaluate", run, *root, "--extractor", "fid"]) == 2
     assert "extractor fid is not known" in capsys.readouterr().err

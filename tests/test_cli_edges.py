@@ -64,6 +64,16 @@ def test_a_folder_is_resized_and_its_classes_name_slots(photos, tmp_path, capsys
     assert "is not what" in said(capsys, "evaluate", out, "--data", photos, "--size", "10")
 
 
+def test_the_best_is_scored_in_what_is_known_before_training(photos, tmp_path, capsys):
+    given = ["--data", photos, "--size", "8", "--steps", "6", "--save", "3", "--out", tmp_path / "run"]
+    train = ["train", "sc-gan", *SMALL, *given, "--best"]
+    assert "--best: extractor typo is not known: pass pixels" in said(capsys, *train, "typo")
+    assert not (tmp_path / "run").exists()
+    said(capsys, *train, "pixels", code=0)
+    found = json.loads((tmp_path / "run" / "best" / "metrics.json").read_text())
+    assert found["Frechet distance in pixels, 12 images"] >= 0 and len(found["checkpoints"]) == 2
+
+
 def test_clusters_are_listed_with_the_class_that_they_hold_most_of(photos, capsys):
     told = said(capsys, "cluster", "kmeans", photos, "--size", "8", "--capacity", "3", code=0)
     assert all(f"100% {name}" in told for name in ("ape", "class 2", "class 10"))

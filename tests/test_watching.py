@@ -6,12 +6,14 @@ import re
 import sys
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 import small
 import torch
 
 from bnpgan import watching
 from bnpgan.callbacks import Callbacks
+from bnpgan.cli import main
 from bnpgan.metrics import nmi
 from bnpgan.models import MLP
 from bnpgan.page import curves, sizes
@@ -83,6 +85,25 @@ def test_the_best_is_a_run_of_its_own(told):
     assert (metrics["step"], metrics["score"]) == (10, 1.0)
     assert [row["score"] for row in metrics["checkpoints"]] == [3.0, 1.0, 2.0, 5.0]
     assert load(out / "best").history[-1]["step"] == 9 and load(out).history[-1]["step"] == 17
+
+
+def test_the_best_goes_on_after_scores_that_are_no_numbers_and_after_an_evaluation(tmp_path):
+    x, truth = small.points()
+    gan, out, scores = small.gan("sc_gan", x), tmp_path / "a", [float("nan"), 2.0, float("inf"), 3.0, 9.0]
+    best = watching.keep_best(lambda run: scores.pop(0))
+    np.savez(tmp_path / "x.npz", x=x.numpy(), labels=truth.numpy())
+    for steps in (15, 20):
+        train(gan, x, steps=steps, out=out, progress=False, resume=steps > 15, callbacks=[best])
+        assert main(["evaluate", str(out / "best"), "--data", str(tmp_path / "x.npz")]) == 0
+    text = (out / "best" / "metrics.json").read_text()
+    metrics = json.loads(text, parse_constant=pytest.fail)
+    assert (metrics["step"], metrics["score"], "nmi" in metrics) == (10, 2.0, True)
+    assert metrics["checkpoints"] == [
+        {"step": step, "score": score} for step, score in [(10, 2.0), (15, None), (20, 3.0)]
+    ]
+    (out / "best" / "metrics.json").write_text("{}")
+    train(gan, x, steps=25, out=out, progress=False, resume=True, callbacks=[best])
+    assert json.loads((out / "best" / "metrics.json").read_text())["step"] == 25
 
 
 def test_grids_have_a_row_for_each_cluster(told):

@@ -24,7 +24,7 @@ from bnpgan.cli.shared import add_data, check_seed, read
 from bnpgan.images import images_of
 from bnpgan.run import Run
 
-__all__ = ["Extractor", "add_classifier", "extractor"]
+__all__ = ["Extractor", "add_classifier", "extractor", "stored"]
 
 RESNETS = {"resnet20": "cifar10_resnet20.npz", "resnet56": "cifar10_resnet56.npz"}  # in the folder weights of the root
 
@@ -45,18 +45,27 @@ class Extractor:
 
 
 def extractor(name: str, run: Run, root: Path | None, device: torch.device) -> Extractor:
-    """The extractor of that name: of the run, of the weights in the root, or of a path.
+    """The extractor of that name: of the run, or what ``stored`` finds for its images.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name == "discriminator":
+        told = "the run's own discriminator: its features differ from run to run, so never compare runs in them"
+        gan = run.gan
+        gan.discriminator.eval()
+        return Extractor(told, gan.discriminator.features)  # type: ignore[arg-type]
+    return stored(name, tuple(run.config["shape"]), root, device)
+
+
+def stored(name: str, shape: tuple[int, ...], root: Path | None, device: torch.device) -> Extractor:
+    """The extractor of that name for images of this shape: pixels, of the weights in the root, or of a path.
 
     Raises:
         ValueError: if there is none.
     """
     if name == "pixels":
         return Extractor("pixels", torch.nn.Flatten())
-    if name == "discriminator":
-        told = "the run's own discriminator: its features differ from run to run, so never compare runs in them"
-        gan = run.gan
-        gan.discriminator.eval()
-        return Extractor(told, gan.discriminator.features)  # type: ignore[arg-type]
     path = Path(name)
     if name in RESNETS:
         if root is None:
@@ -73,7 +82,7 @@ def extractor(name: str, run: Run, root: Path | None, device: torch.device) -> E
             f"extractor {name} is not known: pass pixels, discriminator, {', '.join(RESNETS)}, a directory that bnpgan "
             "classifier has written, an .npz of a CIFAR ResNet, or a .pth of Inception's weights"
         )
-    net = suited(net, tuple(run.config["shape"])).to(device).eval()
+    net = suited(net, shape).to(device).eval()
     return Extractor(net.told, net, net if net.classes else None)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import math
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from bnpgan import data, metrics, parallel, plotting, recipes, report, watching
 from bnpgan.callbacks import Callbacks
-from bnpgan.cli.classify import extractor
+from bnpgan.cli.classify import Extractor, extractor, stored
 from bnpgan.cli.parser import Help, Parser, refuse
 from bnpgan.cli.shared import add_data, check_seed, free, images_of_run, kept, read, reading, root_of
 from bnpgan.disk import written
@@ -140,19 +141,30 @@ def _watching(options: argparse.Namespace, found: data.Data) -> list[Callbacks]:
         refuse(options, ["best", "grids"], f"it is for images, which {options.data} is not")
     watched = []
     if options.best is not None:
-        root, images = root_of(options), kept(found)
+        images, n = kept(found), min(SCORED, len(found.x))
+        seen = _scoring(options, images)
 
         def score(run: Run) -> float:
-            seen = extractor(options.best, run, root, torch.device("cpu")).features
-            n = min(SCORED, len(images))
-            return metrics.frechet_distance(images[torch.randperm(len(images))[:n]], run.sample(n), seen)
+            return metrics.frechet_distance(images[torch.randperm(len(images))[:n]], run.sample(n), seen(run).features)
 
-        watched.append(watching.keep_best(score, f"Frechet distance in {options.best}, {SCORED} images"))
+        watched.append(watching.keep_best(score, f"Frechet distance in {options.best}, {n} images"))
     if options.grids:
         watched.append(watching.grids())
     if options.tensorboard is not None:
         watched.append(watching.tensorboard(options.tensorboard))
     return watched
+
+
+def _scoring(options: argparse.Namespace, images: Images) -> Callable[[Run], Extractor]:
+    # What --best measures a run in; what is of no run is found at once, for the first checkpoint may be hours away.
+    root, cpu = root_of(options), torch.device("cpu")
+    if options.best == "discriminator":
+        return lambda run: extractor(options.best, run, root, cpu)
+    try:
+        found = stored(options.best, tuple(images.shape[1:]), root, cpu)
+    except ValueError as error:
+        raise ValueError(f"best: {error}") from None
+    return lambda _: found
 
 
 def _noted(options: argparse.Namespace, note: str | None) -> str | dict[str, Any]:
@@ -200,8 +212,9 @@ def _measured(run: Run, images: Images, found: data.Data, options: argparse.Name
         named=None if chosen.classifier is None else chosen.classifier.named,
         frequencies=frequencies if frequencies is not None and bool((frequencies > 0).all()) else None,
     )
+    measured = {options.extractor: {"features": chosen.told, "note": found.note, "rows": rows}}
     path = options.directory / "metrics.json"
-    write_json(path, {**read_json(path), "fidelity": {"features": chosen.told, "note": found.note, "rows": rows}})
+    _add(path, {"fidelity": {**_noted_scores(path).get("fidelity", {}), **measured}})
     exact = {name.removeprefix("exact_"): rows["all"][name] for name in rows["all"] if name.startswith("exact_")}
     shown = rows if not exact else {"all": rows["all"], "exact labels": exact, **rows}
     note = "" if found.note is None else f"\n{found.note}"
@@ -217,10 +230,22 @@ def _score(run: Run, directory: Path, found: data.Data, options: argparse.Namesp
         torch.manual_seed(run.config["seed"])
         made, rows["exact samples"] = report.coverage(run, *known)
         scores |= made
-    write_json(directory / "metrics.json", scores)
+    _add(directory / "metrics.json", scores)
     if options.baselines and truth is not None:
         rows |= report.baselines(kept(found), truth)
     return report.table(rows)
+
+
+def _add(path: Path, scores: dict[str, Any]) -> None:
+    # What else stands in the file, such as the score of the best checkpoint, stays.
+    write_json(path, {**_noted_scores(path), **scores})
+
+
+def _noted_scores(path: Path) -> dict[str, Any]:
+    found = read_json(path) if path.exists() else {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no table of scores: remove it")
+    return found
 
 
 def _name(run: Run) -> str:
