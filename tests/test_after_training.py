@@ -121,7 +121,10 @@ def test_images_one_by_one(directory, capsys):
         assert (np.asarray(image) == levels).all()
     assert main(["sample", run, "--out-dir", str(out)]) == 2
     assert "--out-dir: " in capsys.readouterr().err
-    assert main(["sample", run, "-n", "3", "--out-dir", str(out), "--overwrite"]) == 0
+    for other in ("7.png", "00009.npy", "photo.png"):
+        (out / other).touch()
+    assert main(["sample", run, "-n", "2", "--out-dir", str(out), "--overwrite"]) == 0
+    assert {path.name for path in out.iterdir()} == {"00000.png", "00001.png", "7.png", "00009.npy", "photo.png"}
 
 
 def test_the_command_reconstructs_cluster_by_cluster(directory, capsys):

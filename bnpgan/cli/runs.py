@@ -305,3 +305,6 @@ def _each(x: torch.Tensor, out: Path) -> None:
     for i, image in enumerate(shown if x.shape[1] == 3 else shown[..., 0]):
         with written(out / f"{i:05d}.png") as file:
             Image.fromarray(image).save(file, format="PNG")
+    for path in out.glob("*.png"):  # those of an earlier call, which would pass for more of these
+        if path.stem.isdecimal() and path.stem == f"{int(path.stem):05d}" and int(path.stem) >= len(x):
+            path.unlink()
