@@ -1,5 +1,7 @@
 """What a training run gives back: samples, paths between clusters, labels for new images."""
 
+import operator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +10,8 @@ from torch import Tensor, nn
 
 from bnpgan.features import embed, evaluating
 from bnpgan.images import Images, images_of
-from bnpgan.mixture import MixtureGAN
-from bnpgan.partition import Partition
+from bnpgan.mixture import MixtureGAN, check_whole
+from bnpgan.partition import Partition, as_numbers
 from bnpgan.ranges import Range, numbers
 
 __all__ = ["Run"]
@@ -43,23 +45,28 @@ class Run:
         """The names of the slots, where they are classes that have some: see ``labels`` and ``names`` of ``train``."""
         return self.config.get("names") if self.config.get("labels") is not None else None
 
-    def slot(self, cluster: int | str) -> int:
-        """The slot of a class by its name, or by its number.
+    def slot(self, cluster: Any, name: str = "cluster") -> int:
+        """The slot of a class by its name, or by its number, which NumPy or torch may hold.
+
+        Args:
+            cluster: the name or the number.
+            name: what messages call it.
 
         Raises:
             ValueError: if there is no such class.
         """
-        if self.names is not None and cluster in self.names:
-            return self.names.index(str(cluster))
-        if isinstance(cluster, int) or cluster.isdecimal():
-            return int(cluster)
-        known = "it has none: its clusters were found, and are no classes" if self.names is None else ""
+        names = self.names or []
+        if isinstance(cluster, str) and cluster in names:
+            return names.index(cluster)
+        with suppress(TypeError):  # of what is no whole number
+            return int(cluster) if isinstance(cluster, str) and cluster.isdecimal() else operator.index(cluster)
+        none = "it has none: its clusters were found, and are no classes"
         raise ValueError(
-            f"cluster {cluster!r} is no class of this run, {known or 'which has ' + ', '.join(self.names or [])}: "
+            f"{name} {cluster!r} is no class of this run, {'which has ' + ', '.join(names) if names else none}: "
             "pass the number of a slot"
         )
 
-    def sample(self, n: int, cluster: int | str | None = None, scale: float = 1.0) -> Tensor:
+    def sample(self, n: int, cluster: Any = None, scale: float = 1.0) -> Tensor:
         r"""Generate ``n`` images ``(n, ...)`` of one cluster, or of clusters drawn as in training.
 
         Those are drawn by frequency, :math:`p(c) = n_c / N`, and as the latent does where training knew none.
@@ -71,19 +78,18 @@ class Run:
                 :math:`z \sim N(\mu_c, s \Sigma_c)`: larger is more diverse and of lower quality.
 
         Raises:
-            ValueError: if ``n`` is below 1, ``cluster`` is not a slot that holds images, or ``scale`` is negative.
+            ValueError: if ``n`` is no whole number above 0, ``cluster`` is not a slot that holds images, or ``scale``
+                is negative.
 
         References:
             "Gaussian Mixture Generative Adversarial Networks for Diverse Datasets, and the Unsupervised Clustering of
             Images", 2018 (the dial).
         """
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}: pass the number of images to make")
+        n = check_whole("n", n, 1, "pass the number of images to make")
         if cluster is None:
             return self.generate(self.slots(n), scale)
-        cluster = self.slot(cluster)
-        self._check(cluster)
-        return self.generate(torch.full((n,), cluster, device=self.partition.labels.device), scale)
+        slot = self._held(cluster, "cluster")
+        return self.generate(torch.full((n,), slot, device=self.partition.labels.device), scale)
 
     def slots(self, n: int) -> Tensor:
         """Slots ``(n,)`` drawn as in training."""
@@ -92,14 +98,26 @@ class Run:
             return latent.slots(n, self.partition.capacity, self.partition.labels.device)  # type: ignore[operator]
         return self.partition.sample(n)
 
-    def generate(self, c: Tensor, scale: float = 1.0) -> Tensor:
-        """One image for each slot in ``c`` ``(n,)``, with new noise; ``scale`` as for ``sample``."""
+    def generate(self, c: Any, scale: float = 1.0) -> Tensor:
+        """One image for each slot in ``c`` ``(n,)``, with new noise; ``scale`` as for ``sample``.
+
+        Raises:
+            ValueError: if ``c`` is no vector of slots, some hold no images, or ``scale`` is negative.
+        """
+        c = as_numbers("c", c).to(self.partition.labels.device)
+        if c.ndim != 1 or not len(c) or c.is_floating_point() or c.is_complex() or c.dtype == torch.bool:
+            raise ValueError(f"c must be a vector of slots, got {c.dtype} of shape {tuple(c.shape)}: pass some")
+        c = c.long()
+        for slot in c.unique().tolist():
+            self._held(slot, "c: cluster")
         if not 0 <= scale < float("inf"):
             raise ValueError(f"scale must be at least 0, got {scale}: pass 1 for the latent as it was trained")
         return self._draw(c, scale**0.5 * torch.randn(len(c), self.latent_dim, device=c.device))
 
-    def interpolate(self, a: int, b: int, n: int) -> Tensor:
+    def interpolate(self, a: Any, b: Any, n: int) -> Tensor:
         r"""``n`` images ``(n, ...)`` on the line from cluster ``a`` to ``b``: :math:`G(z, (1 - t) C_a + t C_b)`.
+
+        Here and in ``interpolate_four`` a cluster is what it is for ``sample``.
 
         Raises:
             ValueError: if ``a`` or ``b`` is not a slot that holds images, or ``n`` is below 2.
@@ -107,9 +125,9 @@ class Run:
         References:
             "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Fig. 5.
         """
-        return self._between([[a, b]], n)[0]
+        return self._between([{"a": a, "b": b}], n)[0]
 
-    def interpolate_four(self, a: int, b: int, c: int, d: int, n: int) -> Tensor:
+    def interpolate_four(self, a: Any, b: Any, c: Any, d: Any, n: int) -> Tensor:
         r"""``(n, n, ...)`` images on the square between four clusters, ``a`` and ``b`` in the first row's corners.
 
         Image :math:`(s, t)` is :math:`G(z, (1-s)(1-t) C_a + (1-s) t C_b + s (1-t) C_c + s t C_d)`, all of one noise.
@@ -120,22 +138,19 @@ class Run:
         References:
             "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021, Fig. 5.
         """
-        return self._between([[a, b], [c, d]], n)
+        return self._between([{"a": a, "b": b}, {"c": c, "d": d}], n)
 
     @property
     def latent_dim(self) -> int:
         """The size of the noise."""
         return int(self.averaged["latent"].dim)  # type: ignore[arg-type]
 
-    def _between(self, corners: list[list[int]], n: int) -> Tensor:
+    def _between(self, corners: list[dict[str, Any]], n: int) -> Tensor:
         # (1, n) images for one pair of corners, (n, n) for two, bilinear in the rows of weights.
-        if n < 2:
-            raise ValueError(f"n must be at least 2, got {n}: pass the number of images from one end to the other")
-        for pair in corners:
-            for cluster in pair:
-                self._check(cluster)
+        n = check_whole("n", n, 2, "pass the number of images from one end to the other")
+        slots = [[self._held(cluster, f"{name}: cluster") for name, cluster in pair.items()] for pair in corners]
         device = self.partition.labels.device
-        ends = torch.nn.functional.one_hot(torch.tensor(corners, device=device), self.partition.capacity).float()
+        ends = torch.nn.functional.one_hot(torch.tensor(slots, device=device), self.partition.capacity).float()
         t = torch.linspace(0, 1, n, device=device)
         to_end = torch.stack([1 - t, t], 1)
         down = to_end if len(corners) == 2 else to_end.new_ones(1, 1)
@@ -170,9 +185,12 @@ class Run:
         images: Images = images_of(x, "x", usual)[0].to(device) if x.ndim == 4 else x.to(torch.float32).to(device)
         return self.partition.predict(embed(self.gan.features, self.gan, images))
 
-    def _check(self, cluster: int) -> None:
+    def _held(self, cluster: Any, name: str) -> int:
+        # The slot of a class or of a number, one that holds images.
+        slot = self.slot(cluster, name)
         active = self.partition.active.nonzero().flatten().tolist()
         if self.gan.schedule.warmup is None:  # each slot was trained, whether or not an image fell to it
             active = list(range(self.partition.capacity))
-        if cluster not in active:
-            raise ValueError(f"cluster {cluster} holds no images: choose one of {', '.join(map(str, active))}")
+        if slot not in active:
+            raise ValueError(f"{name} {slot} holds no images: choose one of {', '.join(map(str, active))}")
+        return slot

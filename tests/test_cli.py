@@ -205,7 +205,7 @@ def test_a_path_and_a_square_between_clusters_are_drawn(digits, capsys):
     assert main(["sample", str(run), "--between", a, b, a]) == 2
     assert "two slots or four" in capsys.readouterr().err
     assert main(["sample", str(run), "-n", "0", "--out", str(digits / "x.npy")]) == 2
-    assert "n must be at least 1" in capsys.readouterr().err
+    assert "n must be a whole number of at least 1" in capsys.readouterr().err
     assert main(["sample", str(run), "--scale", "-1", "--out", str(digits / "x.npy")]) == 2
     assert "scale" in capsys.readouterr().err
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 import small
 import torch
@@ -453,6 +454,28 @@ def test_names_of_classes_are_kept_and_name_slots(tmp_path):
         assert one.sample(3, cluster=names[int(truth[0]) % small.CAPACITY]).shape == (3, 2)
         with pytest.raises(ValueError, match=r"cluster 'cow' is no class of this run, which has ape, bee, 7"):
             one.sample(3, cluster="cow")
+        a, b = (truth[:2] % small.CAPACITY).tolist()
+        assert one.interpolate(names[a], np.int64(b), 3).shape == (3, 2)
+        assert one.interpolate_four(names[a], str(b), b, torch.tensor(a), 2).shape == (2, 2, 2)
+        with pytest.raises(ValueError, match=r"^b: cluster 'cow' is no class of this run, which has ape"):
+            one.interpolate(a, "cow", 3)
     found = work(None, x=x, names=names, gan=gan(x))
     with pytest.raises(ValueError, match="its clusters were found, and are no classes"):
         found.sample(3, cluster="ape")
+
+
+def test_what_is_no_slot_is_named_in_all_ways_to_sample():
+    x, _ = small.points()
+    run = work(None, x=x, gan=gan(x))
+    k = int(run.partition.labels[0])
+    for slot in (torch.tensor(k), np.int64(k), str(k)):
+        assert run.sample(np.int64(3), cluster=slot).shape == run.generate([k, k, k]).shape == (3, 2)
+    for call, message in (
+        (lambda: run.sample(3.0), "^n must be a whole number of at least 1, got 3.0"),
+        (lambda: run.sample(3, cluster=1.5), "^cluster 1.5 is no class"),
+        (lambda: run.interpolate(k, 9, 3), "^b: cluster 9 holds no images"),
+        (lambda: run.generate(torch.tensor([k, 9])), "^c: cluster 9 holds no images"),
+        (lambda: run.generate(torch.tensor([0.5])), "^c must be a vector of slots, got torch.float32"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()

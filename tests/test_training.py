@@ -292,7 +292,7 @@ def test_paths_begin_and_end_at_their_clusters():
         torch.testing.assert_close(image, one(cluster))
     torch.testing.assert_close(square[2, 2], one(d))
     torch.testing.assert_close(square[0, 1], line[2])
-    with pytest.raises(ValueError, match="n must be at least 2"):
+    with pytest.raises(ValueError, match="n must be a whole number of at least 2"):
         run.interpolate_four(a, b, c, d, 1)
 
 
