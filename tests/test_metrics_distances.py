@@ -118,6 +118,14 @@ def test_distances_name_what_does_not_fit(distance):
             distance(*arguments)
 
 
+@pytest.mark.parametrize("score", [metrics.frechet_distance, metrics.neighbourhoods, metrics.quality])
+def test_arrays_are_taken_and_shapes_that_differ_are_named(score):
+    x, y = np.random.default_rng(0).normal(size=(2, 20, 3))
+    assert score(x, y, nn.Identity()) == score(torch.from_numpy(x), torch.from_numpy(y), nn.Identity())
+    with pytest.raises(ValueError, match=r"^extractor gives \d features of real .* make them alike.*\(20, 2\)"):
+        score(x, y[:, :2], nn.Identity())
+
+
 @pytest.mark.parametrize(("subsets", "subset_size"), [(0, 10), (1, 1)])
 def test_kernel_distance_names_bad_subsets(subsets, subset_size):
     with pytest.raises(ValueError, match=r"^subsets is \d and subset_size \d+: pass at least 1 subset of at least 2"):

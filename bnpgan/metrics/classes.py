@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor
 
+from bnpgan.metrics.sizes import Array
+
 __all__ = ["class_modes"]
 
 _REPEATS = 20  # times that exact samples are drawn
 
 
-def class_modes(named: Tensor, frequencies: Tensor) -> dict[str, float]:
+def class_modes(named: Array, frequencies: Array) -> dict[str, float]:
     r"""How many classes there are images of, and how far their frequencies are from the true ones.
 
     With :math:`q_j` the share of images that are named j and :math:`p_j` the true one, reverse KL is
@@ -32,7 +34,7 @@ def class_modes(named: Tensor, frequencies: Tensor) -> dict[str, float]:
     References:
         Diverse Image Generation via Self-Conditioned GANs, 2020, section 4.3.
     """
-    p = frequencies.double()
+    named, p = torch.as_tensor(named), torch.as_tensor(frequencies).double()
     if p.ndim != 1 or not len(p) or not (p > 0).all():
         raise ValueError("frequencies must be positive, one for each class: leave out classes that the data have not")
     if named.ndim != 1 or not len(named) or not 0 <= int(named.min()) <= int(named.max()) < len(p):

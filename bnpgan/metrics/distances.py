@@ -6,12 +6,14 @@ long as the extractor, the number of images and the real images stay the same, a
 
 import warnings
 
+import torch
 from torch import Tensor, nn
 
-from bnpgan.metrics.extraction import Extractor, extract
+from bnpgan.metrics.extraction import Extractor, extract_both
+from bnpgan.metrics.sizes import Array
 
 
-def frechet_distance(real: Tensor, fake: Tensor, extractor: Extractor) -> float:
+def frechet_distance(real: Array, fake: Array, extractor: Extractor) -> float:
     r"""The squared Frechet distance between Gaussians fitted to the features of real and generated images.
 
     :math:`\|\mu_r - \mu_f\|^2 + \mathrm{tr}(\Sigma_r + \Sigma_f - 2 (\Sigma_r \Sigma_f)^{1/2})`, with the unbiased
@@ -50,7 +52,7 @@ def frechet_distance(real: Tensor, fake: Tensor, extractor: Extractor) -> float:
 
 
 def kernel_distance(
-    real: Tensor, fake: Tensor, extractor: Extractor, subsets: int = 100, subset_size: int = 1000
+    real: Array, fake: Array, extractor: Extractor, subsets: int = 100, subset_size: int = 1000
 ) -> tuple[float, float]:
     r"""The squared maximum mean discrepancy between the features of real and generated images, unbiased.
 
@@ -105,13 +107,8 @@ class _Given(nn.Identity):
         self.num_features = num_features
 
 
-def _both(n: int, real: Tensor, fake: Tensor, extractor: Extractor, advice: str) -> tuple[Tensor, Tensor]:
-    for name, images in (("real", real), ("fake", fake)):
+def _both(n: int, real: Array, fake: Array, extractor: Extractor, advice: str) -> tuple[Tensor, Tensor]:
+    for name, images in (("real", torch.as_tensor(real)), ("fake", torch.as_tensor(fake))):
         if len(images) < n:
             raise ValueError(f"{name} holds {len(images)} images, but {n} are needed: {advice}")
-    a, b = extract("real", real, extractor), extract("fake", fake, extractor)
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(
-            f"extractor gives {a.shape[1]} features of real images and {b.shape[1]} of fake: make them alike in size"
-        )
-    return a, b
+    return extract_both(real, fake, extractor)

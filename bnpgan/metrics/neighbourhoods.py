@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor
 
-from bnpgan.metrics.extraction import Extractor, extract
+from bnpgan.metrics.extraction import Extractor, extract_both
+from bnpgan.metrics.sizes import Array
 
 __all__ = ["neighbourhoods"]
 
 _PAIRS = 2**24  # distances at a time: 128 MB
 
 
-def neighbourhoods(real: Tensor, fake: Tensor, extractor: Extractor, neighbours: int = 5) -> dict[str, float]:
+def neighbourhoods(real: Array, fake: Array, extractor: Extractor, neighbours: int = 5) -> dict[str, float]:
     r"""Precision and recall, density and coverage, by balls that reach to the k-th nearest neighbour of the same kind.
 
     With :math:`B(r_i)` the ball around a real image that reaches to its k-th nearest other real one, and :math:`B(f_j)`
@@ -41,10 +42,10 @@ def neighbourhoods(real: Tensor, fake: Tensor, extractor: Extractor, neighbours:
         Improved Precision and Recall Metric for Assessing Generative Models, 2019, Eqs. 1 and 2;
         Reliable Fidelity and Diversity Metrics for Generative Models, 2020, Eqs. 3 to 5.
     """
-    for name, images in (("real", real), ("fake", fake)):
+    for name, images in (("real", torch.as_tensor(real)), ("fake", torch.as_tensor(fake))):
         if not 1 <= neighbours < len(images):
             raise ValueError(f"neighbours must lie in 1 .. {len(images) - 1}, got {neighbours}: {name} has no more")
-    r, f = extract("real", real, extractor), extract("fake", fake, extractor)
+    r, f = extract_both(real, fake, extractor)
     around_real, around_fake = _reach(r, neighbours), _reach(f, neighbours)
     inside = []  # for each fake image, how many balls of real ones hold it
     held = torch.zeros(len(r), dtype=torch.bool, device=r.device)

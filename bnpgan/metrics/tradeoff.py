@@ -6,9 +6,9 @@ We did not have the body of the paper; what is uncertain is marked as our readin
 import math
 
 import torch
-from torch import Tensor
 
-from bnpgan.metrics.extraction import Extractor, extract
+from bnpgan.metrics.extraction import Extractor, extract_both
+from bnpgan.metrics.sizes import Array
 
 _CHUNK = 256  # generated images, or pairs of images, at a time
 _WEIGHTS = (
@@ -20,7 +20,7 @@ _WEIGHTS = (
 )  # of the five scales in MS-SSIM, finest first
 
 
-def quality(fake: Tensor, real: Tensor, extractor: Extractor, a: float = 1.0) -> float:
+def quality(fake: Array, real: Array, extractor: Extractor, a: float = 1.0) -> float:
     r"""How near generated images are to training images, in the features of a classifier.
 
     The mean of :math:`1 - e^{d^2} / (e^{d^2} + a) = \sigma(\log a - d^2)` over generated images, d the distance to the
@@ -51,13 +51,13 @@ def quality(fake: Tensor, real: Tensor, extractor: Extractor, a: float = 1.0) ->
     """
     if not 0 < a < math.inf:
         raise ValueError(f"a must be positive, got {a}: pass e.g. 1")
-    f, r = extract("fake", fake, extractor), extract("real", real, extractor)
+    r, f = extract_both(real, fake, extractor)
     # For large inputs cdist takes a matrix product, which loses digits where d is small: features are float64.
     d = torch.cat([torch.cdist(part, r).amin(1) for part in f.split(_CHUNK)])
     return (math.log(a) - d.square()).sigmoid().mean().item()
 
 
-def diversity(images: Tensor) -> float:
+def diversity(images: Array) -> float:
     r"""How unlike each other images are: 1 less the mean multi-scale structural similarity (MS-SSIM) of random pairs.
 
     Our reading: the paper names the score, not the pairs or the scales. Each image is paired with the next one in a
@@ -89,6 +89,7 @@ def diversity(images: Tensor) -> float:
     # Imported here, for it takes a second, for which every command would wait.
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
+    images = torch.as_tensor(images)
     if images.ndim != 4 or len(images) < 2 or min(images.shape[2:]) < 7:
         raise ValueError(
             f"images has shape {tuple(images.shape)}: pass at least 2 images (N, C, H, W) of 7 pixels or more a side"
