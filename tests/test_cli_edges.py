@@ -114,6 +114,7 @@ WITHOUT_EFFECT = {
     "split-merge of k-means": (["cluster", "kmeans", "{p}", "--split-merge"], "--split-merge has no effect"),
     "a seed of dp-means": (["cluster", "dp-means", "{p}", "--seed", "1"], "--seed has no effect"),
     "dp-means' own": (["cluster", "igmm", "{p}", "--penalty", "2"], "--penalty has no effect"),
+    "a path that begins as an option": (["sample", "out/a"], "error: out/a/config.json does not exist"),
     "nothing to overwrite": (["cluster", "kmeans", "{p}", "--overwrite"], "--overwrite has no effect"),
     "a size of points": (["cluster", "kmeans", "{p}", "--size", "8"], "--size has no effect: it is for images"),
     "columns of a set": (["cluster", "kmeans", "digits", "--columns", "1"], "--columns has no effect: it is for tab"),

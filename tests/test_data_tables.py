@@ -143,3 +143,4 @@ def test_data_frames_are_tables():
     with pytest.raises(ValueError, match="must be a path or a data frame, got list"):
         data.load([[1.0]])
     assert data.table(pd.DataFrame({"x": [True, False]})).tolist() == [[1], [0]]
+    assert data.table(pd.Series([1, 2], name="x")).tolist() == [[1], [2]]

@@ -72,8 +72,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _with_option(message: str, parser: Parser | None) -> str:
-    # The library names its arguments, which here are options.
-    name = re.match(r"\w+", message)
+    # The library names its arguments, which here are options; a path is neither.
+    name = re.match(r"\w+(?![\w/.])", message)
     if parser is None or name is None:
         return message
     option = next((o for o in parser.options if o.lstrip("-").replace("-", "_") == name[0]), name[0])

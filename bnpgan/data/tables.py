@@ -65,6 +65,7 @@ def table(
         name = str(source)
         titles, cells, decimal = _read(Path(source), header)
     elif hasattr(source, "iloc"):
+        source = source if hasattr(source, "columns") else source.to_frame()
         name, titles, decimal = "the data frame", list(source.columns), "."
         cells = [source.iloc[:, j] for j in range(len(titles))]
     else:
