@@ -95,9 +95,11 @@ class Coarsened(ExponentialFamily):
             check_positive("points", self.points, learned=False)
         if self.replicas is not None and (not isinstance(self.replicas, int) or self.replicas < 1):
             raise ValueError(f"replicas must be a whole number of at least 1, got {self.replicas!r}: pass None")
-        if not isinstance(self.component, ExponentialFamily) or isinstance(self.component, Coarsened):
+        if isinstance(self.component, Coarsened):
+            raise ValueError("component is coarsened already: pass what it coarsens, and points")
+        if not isinstance(self.component, ExponentialFamily):
             raise ValueError(
-                f"component must be an exponential family as it is, got {type(self.component).__name__}: pass e.g. "
+                f"component must be an exponential family, got {type(self.component).__name__}: pass e.g. "
                 "NormalInverseWishart()"
             )
 

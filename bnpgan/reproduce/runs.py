@@ -86,9 +86,9 @@ def _check_out(study: Study, out: Path) -> None:
     others = {row["study"] for row in finished(out)} - {study.name}
     if others:
         raise ValueError(f"{out} has runs of the study {min(others)}, not of {study.name}: name another --out")
-    made = {"classifier", *study.methods}
+    made = {"classifier", *study.methods, *(f"{method}.png" for method in study.methods if (out / method).is_dir())}
     if _has_rows(out / "study.json"):
-        made |= {"study.json", "table.md", *(f"{method}.png" for method in study.methods)}
+        made |= {"study.json", "table.md"}
     strange = sorted(path.name for path in out.glob("[!.]*") if path.name not in made)
     if strange:
         raise ValueError(f"out: {out} holds {strange[0]}, which no study has left there: name another --out")

@@ -199,6 +199,7 @@ def test_a_recipe_with_a_coarsened_family_is_data():
         ({"replicas": 0}, r"^replicas must"),
         ({"replicas": 1.5}, r"^replicas must"),
         ({"component": DirichletProcess(1.0)}, r"^component must be an exponential family, got DirichletProcess"),
+        ({"component": Coarsened()}, r"^component is coarsened already"),
     ],
 )
 def test_bad_arguments_are_named(arguments, told):
