@@ -57,7 +57,7 @@ VARIANTS = {
     "sc_gan online": ("sc_gan", {"online": True}),
     "sc_gan ablated": ("sc_gan", {"warm_start": False, "matching": False}),
     "gm_gan with learned weights": ("gm_gan", {"weighted": True}),
-    "supervised_gm_gan, softmax": ("supervised_gm_gan", {"softmax": True, "dynamic": False}),
+    "supervised_gm_gan, softmax": ("supervised_gm_gan", {"softmax": True, "dynamic": True}),
 }
 
 

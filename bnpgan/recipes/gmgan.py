@@ -113,6 +113,9 @@ class SupervisedGMGAN(_GaussianMixtureGAN):
     outputs, both are here: a sigmoid for each class (``OneAgainstAll``), or a softmax over the classes and "generated"
     (``RealClasses``).
 
+    The Gaussians stay as they are unless they are told to learn: on MNIST learned factors of their covariances shrank
+    until each class was a single image.
+
     Args:
         each: Gaussians to a class.
 
@@ -125,6 +128,7 @@ class SupervisedGMGAN(_GaussianMixtureGAN):
         Images", 2018.
     """
 
+    dynamic: bool = False
     each: int = 1
     loss: OneAgainstAll | RealClasses = OneAgainstAll()
     options: ClassVar[Options] = {

@@ -25,7 +25,7 @@ VARIANTS = {
     "mic_gan by sticks in every layer": ("mic_gan", {"sticks": True, "every_layer": True}),
     "mic_gan with split-merge": ("mic_gan", {"scale": 0.0, "split_merge": True, "encoder_hidden": True}),
     "sc_gan online": ("sc_gan", {"online": True}),
-    "supervised_gm_gan with a softmax": ("supervised_gm_gan", {"softmax": True, "dynamic": False}),
+    "supervised_gm_gan with a softmax": ("supervised_gm_gan", {"softmax": True, "dynamic": True}),
 }
 
 
