@@ -41,6 +41,7 @@ FILES = (
     *("config.json", "stats.jsonl", "metrics.json", "checkpoint.safetensors", "partition.safetensors"),
     *("samples.png", "clusters.png", "report.html"),
 )
+FOLDERS = "best", "grids"  # that callbacks keep in a run
 IDENTITY = ("points", "shape", "checksum", "labels", "seed", "recipe")  # what a run cannot change as it goes on
 
 
@@ -99,11 +100,14 @@ class RunDirectory:
             raise ValueError(
                 f"out: {self.path} is not empty: resume the run in it, overwrite it, or name another place"
             )
+        named = sorted(there & {*FILES, *FOLDERS})
+        if not named:
+            return  # nothing here has the name of a part of a run
         odd = [name for name in FILES if (self.path / name).is_dir()]
         if odd or not self._is_run():
             raise ValueError(
-                f"out: {self.path} holds {(odd or sorted(there & set(FILES)) or sorted(there))[0]} and no run that "
-                "bnpgan has written: only runs are overwritten, so name another place, or remove such files yourself"
+                f"out: {self.path} holds {(odd or named)[0]} and no run that bnpgan has written: "
+                "only runs are overwritten, so remove such files yourself, or name another place"
             )
         self.replaces = True
 

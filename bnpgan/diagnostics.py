@@ -75,7 +75,7 @@ class Chains:
         """
         posterior = self.to_arviz()
         with np.errstate(invalid="ignore"), warnings.catch_warnings():  # 0 / 0 where a quantity never varied
-            warnings.simplefilter("ignore")  # of more chains than draws
+            warnings.filterwarnings("ignore", "More chains")  # than draws: the effective ones say so
             table = _arviz().summary(posterior, round_to="none")
         constant = [name for name, value in self.trace.items() if (value == value[0, 0]).all()]
         table.loc[constant, ["r_hat", "ess_bulk", "ess_tail"]] = np.nan  # arviz counts each draw of a constant

@@ -312,9 +312,9 @@ def check_points(x: Any) -> Tensor:
         row = int((~x.isfinite()).any(1).nonzero()[0])
         raise ValueError(f"x must be finite, got {x[row].tolist()[:4]} in row {row}: drop or repair such rows")
     if largest > min(1e-3 * math.sqrt(torch.finfo(x.dtype).max), LARGE):
-        raise ValueError(f"x holds values up to {largest:g}, whose squares overflow {x.dtype}: rescale the data")
+        raise ValueError(f"x holds values up to {largest:g}, too large to compute with in {x.dtype}: rescale the data")
     if 0 < largest < 1 / LARGE:
-        raise ValueError(f"x holds values up to {largest:g}, whose squares vanish in {x.dtype}: rescale the data")
+        raise ValueError(f"x holds values up to {largest:g}, too small to compute with in {x.dtype}: rescale the data")
     return note(x, "finite")
 
 

@@ -53,7 +53,7 @@ def test_a_study_leaves_rows_pictures_and_a_table(tmp_path, capsys):
     assert "has runs of the study digits" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["study.json", "table.md", "kmeans-10.png", "thesis.tex"])
+@pytest.mark.parametrize("name", ["study.json", "table.md", "kmeans-10.png"])
 def test_a_study_writes_over_nothing_that_no_study_has_left(tmp_path, capsys, name):
     (tmp_path / name).write_text("{}")
     command = ["reproduce", "digits", "--methods", "kmeans-10", "--seeds", "1", "--budget", "4", "--quiet"]

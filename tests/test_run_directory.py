@@ -59,7 +59,7 @@ def copy(run, tmp_path):
 # What is overwritten.
 
 
-def test_a_folder_that_holds_no_run_is_not_overwritten(tmp_path):
+def test_a_folder_of_a_run_s_name_is_not_taken_over(tmp_path):
     (tmp_path / "grids").mkdir()
     (tmp_path / "grids" / "mine.png").write_text("precious")
     with pytest.raises(ValueError, match="holds grids and no run that bnpgan has written"):

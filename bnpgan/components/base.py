@@ -44,11 +44,14 @@ class Drawable(ABC):
 
     Attributes:
         normalised: whether a marginal likelihood is the density of a law of points, which can be drawn.
-        unbounded: whether it has no bound where points agree, as a density has none and a probability one.
     """
 
     normalised: ClassVar[bool] = True
-    unbounded: ClassVar[bool] = False
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether a likelihood has no bound where points agree, as a density has none and a probability one."""
+        return False
 
     @property
     def grids(self) -> dict[str, Grid]:

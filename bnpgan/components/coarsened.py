@@ -123,7 +123,7 @@ class Coarsened(ExponentialFamily):
         return replace(self, component=inner, replicas=stats.replicas)
 
     @property
-    def unbounded(self) -> bool:  # type: ignore[override]
+    def unbounded(self) -> bool:
         """As the family."""
         return self.component.unbounded
 

@@ -55,7 +55,6 @@ class GaussianFamily(ExponentialFamily):
     nu: float | None = None
     factor: float | Grid = None  # type: ignore[assignment]  # set below
     weight: float = WEIGHT
-    unbounded = True
 
     def __post_init__(self) -> None:
         check_positive("kappa", self.kappa, learned=False)
@@ -65,6 +64,11 @@ class GaussianFamily(ExponentialFamily):
         if self.factor is None:
             object.__setattr__(self, "factor", FACTORS if self.scale is None else 1.0)
         check_positive("factor", self.factor)
+
+    @property
+    def unbounded(self) -> bool:
+        """Yes: a density."""
+        return True
 
     def weighing(self, share: float) -> Self:
         """This family with a scale set from the data that weighs as ``weight`` of what the points count."""

@@ -82,11 +82,15 @@ class SemiConjugateNormal(Drawable):
     spread: Tensor | float | None = None
     scale: Tensor | float | None = None
     nu: float = 3.0
-    unbounded = True
 
     def __post_init__(self) -> None:
         if not 2 < self.nu < math.inf:
             raise ValueError(f"nu must exceed 2 and be finite, got {self.nu}: pass e.g. 3")
+
+    @property
+    def unbounded(self) -> bool:
+        """Yes: a density."""
+        return True
 
     @remembered
     def resolve(self, x: Tensor) -> Hyperparameters:

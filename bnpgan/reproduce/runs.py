@@ -86,17 +86,17 @@ def _check_out(study: Study, out: Path) -> None:
     others = {row["study"] for row in finished(out)} - {study.name}
     if others:
         raise ValueError(f"{out} has runs of the study {min(others)}, not of {study.name}: name another --out")
-    made = {"classifier", *study.methods, *(f"{method}.png" for method in study.methods if (out / method).is_dir())}
-    if _has_rows(out / "study.json"):
-        made |= {"study.json", "table.md"}
-    strange = sorted(path.name for path in out.glob("[!.]*") if path.name not in made)
+    pictures = [f"{method}.png" for method in study.methods if not (out / method).is_dir()]
+    strange = [
+        name for name in (*([] if _is_study(out) else ["study.json", "table.md"]), *pictures) if (out / name).exists()
+    ]
     if strange:
         raise ValueError(f"out: {out} holds {strange[0]}, which no study has left there: name another --out")
 
 
-def _has_rows(path: Path) -> bool:
-    stored = read_json(path) if path.exists() else None
-    return isinstance(stored, dict) and "rows" in stored
+def _is_study(out: Path) -> bool:
+    stored = read_json(out / "study.json") if (out / "study.json").exists() else None
+    return isinstance(stored, dict) and {"command", "rows"} <= stored.keys()
 
 
 def finished(out: Path) -> list[Row]:

@@ -17,7 +17,7 @@ from bnpgan.samplers.kmeans import seeded_labels
 
 CELLS = 2, 3, 4, 6, 9, 13, 20, 30  # of k-means++ seeds, where these are not to be merged, or points are few
 CARRIED, EACH = 10, 4  # so many cells at least, if each has so many points: where these are fewer than dimensions too
-FAR = 1e3  # spreads of the data, beyond which a point is looked at from there: products keep their digits
+FAR = 1e3  # spreads of a column, at which values beyond are looked at: products keep their digits
 AMONG = 50  # points for each cell its seed is sought
 ROUNDS = 10  # at most, in which points follow the clusters, before clusters are merged
 ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
@@ -87,12 +87,10 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
 
 
 def _within_reach(x: Tensor) -> Tensor:
-    # The sums of a cluster with a point that is too far have no digits left for the others.
-    apart = x - data_center(x)
-    distance = (apart / data_spread(x)).square().sum(1).sqrt()
-    if not ranks.all_max((distance > FAR).any().float()):
-        return x
-    return data_center(x) + apart * (FAR / distance).clamp(max=1.0)[:, None]
+    # The sums of a cluster with a value that is too far have no digits left for the others.
+    centre, reach = data_center(x), FAR * data_spread(x)
+    far = ((x - centre).abs() > reach).any()
+    return x.clamp(centre - reach, centre + reach) if ranks.all_max(far.float()) else x
 
 
 def _from_cells(x: Tensor, cells: int, sampler: Sampler) -> Tensor:
