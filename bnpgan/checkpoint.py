@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +43,8 @@ FILES = (
     *("samples.png", "clusters.png", "report.html"),
 )
 FOLDERS = "best", "grids"  # that callbacks keep in a run
+MADE = re.compile(r"generator\.pt2|reconstruction\.(json|png)|sample(-cluster\d+)*-seed\d+\.png")
+"""What commands have made of a run, by the names that they give where none is asked for: of another run it is wrong."""
 IDENTITY = ("points", "shape", "checksum", "labels", "seed", "recipe")  # what a run cannot change as it goes on
 
 
@@ -172,7 +175,11 @@ class RunDirectory:
         if state.partition is not None:
             self._save_partition(state.partition, state.gan.features)
 
-    def _clear(self, keep: str = "") -> None:
+    def _clear(self, keep: str) -> None:
+        for folder in (self.path, self.path / "best"):  # first what no later file of the new run takes the place of
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if MADE.fullmatch(path.name) and not path.is_dir():
+                    path.unlink(missing_ok=True)
         for name in FILES:
             if name != keep:
                 (self.path / name).unlink(missing_ok=True)

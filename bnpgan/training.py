@@ -84,8 +84,9 @@ def train(
         device: where to train; ``None``: the GPU if there is one.
         seed: of everything that training draws.
         resume: go on from the checkpoint in ``out``; on a CPU the result is that of an uninterrupted run, bit for bit.
-        overwrite: replace the run in ``out``, a run and nothing else, once the new one has its first checkpoint;
-            without it a directory that holds anything is an error.
+        overwrite: replace the run in ``out``, and what commands made of it under the names that they give themselves
+            (``generator.pt2``, ``sample-seed0.png`` ...), a run and nothing else, once the new one has its first
+            checkpoint; without it a directory that holds anything is an error.
         progress: show a bar.
         data: name or path of the data, noted in ``config.json`` so that ``bnpgan evaluate`` finds them again; or a
             table with it as ``source`` and how it was read.

@@ -88,6 +88,20 @@ def test_a_run_is_overwritten_and_what_lies_beside_it_is_not(copy, tmp_path):
     assert sorted(os.listdir(copy)) == sorted([*FILES, "partition.safetensors", "thesis.tex"])
 
 
+def test_what_commands_made_of_a_run_goes_with_it(copy):
+    made = ["generator.pt2", "reconstruction.json", "reconstruction.png", "sample-seed0.png"]
+    made += ["sample-cluster3-seed12.png", "sample-cluster3-cluster5-seed0.png"]
+    others = ["generator.onnx", "sample.png", "sample-seed0.npy", "my-sample-seed0.png", "sample-cluster3-seed12.png.txt"]
+    shutil.copytree(copy, copy / "best")
+    for folder in (copy, copy / "best"):
+        for name in (*made, *others):
+            (folder / name).write_text("of the old run")
+    (copy / "sample-seed1.png").mkdir()
+    work(copy, overwrite=True, seed=4)
+    assert sorted(os.listdir(copy)) == sorted([*FILES, "partition.safetensors", *others, "best", "sample-seed1.png"])
+    assert sorted(os.listdir(copy / "best")) == sorted(others)
+
+
 def test_a_folder_in_the_place_of_a_file_is_left_alone(copy):
     (copy / "clusters.png").unlink()
     (copy / "clusters.png").mkdir()
