@@ -118,6 +118,14 @@ WITHOUT_EFFECT = {
     "nothing to overwrite": (["cluster", "kmeans", "{p}", "--overwrite"], "--overwrite has no effect"),
     "a size of points": (["cluster", "kmeans", "{p}", "--size", "8"], "--size has no effect: it is for images"),
     "columns of a set": (["cluster", "kmeans", "digits", "--columns", "1"], "--columns has no effect: it is for tab"),
+    "a header of an array": (
+        ["cluster", "kmeans", "{p}", "--header"],
+        "--header has no effect: it is for tables, which",
+    ),
+    "columns of an array": (
+        ["cluster", "kmeans", "{p}", "--columns", "0"],
+        "--columns has no effect: it is for tables",
+    ),
     "a root of no set": (["cluster", "kmeans", "{p}", "--data-root", "."], "--data-root has no effect"),
     "baselines without classes": (
         ["train", "sc-gan", *SMALL, "--data", "{p}", "--steps", "1", "--out", "{p}.r", "--baselines"],

@@ -135,7 +135,8 @@ def read(
     path = None if not isinstance(source, str | Path) or source in _SETS or source in STORED else Path(source)
     is_folder, is_table = path is not None and path.is_dir(), not isinstance(source, str | Path)
     if path is not None and path.is_file():
-        is_table = _ending(path) in TABLES or any(value is not None for value in of_tables.values())
+        asked_for = any(value is not None for value in of_tables.values())  # of what may well be text, such as .txt
+        is_table = _ending(path) in TABLES or (asked_for and _ending(path) not in _READERS)
     if not is_folder:
         asked.pop("size")
         _refuse(asked, "folders of pictures", source)
