@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import warnings
 import zipfile
 
 import numpy as np
@@ -82,6 +83,39 @@ def test_a_first_line_of_numbers_that_may_be_a_header_is_asked_about(tmp_path, h
         data.load(path)
 
 
+@pytest.mark.parametrize("first", ["1,2,3", "1,2,3,4", "0"])
+def test_a_first_line_that_counts_columns_is_a_point_with_a_warning(tmp_path, first):
+    path = write(tmp_path, f"{first}\n{first.replace('1', '7')}\n")
+    with pytest.warns(UserWarning, match=rf"its first line, {first.replace(',', ', ')}, is read as a point.*--header"):
+        x, _ = data.load(path)
+    assert len(x) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(data.table(path, header=True)) == 1 and len(data.table(path, header=False)) == 2
+        data.load(write(tmp_path, f"{first}\n"))  # nothing follows: it is a point
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x,flag\n0.5,True\n2.5,False\n",
+        "0.5,True\n2.5,False\n",
+        "0.5;TRUE\n2.5;FALSE\n",
+        "x;flag\n0,5;true\n2,5;false\n",
+        "0,1\n0.5,True\n2.5,False\n",  # as pandas writes an array
+    ],
+)
+def test_truth_values_are_numbers(tmp_path, text):
+    path = write(tmp_path, text)
+    assert data.load(path)[0].tolist() == [[0.5, 1], [2.5, 0]]
+    flags = pd.DataFrame({"a": [True, False], "b": [False, False]})
+    for header in (True, False):
+        flags.to_csv(path, index=False, header=header)
+        assert data.load(path)[0].tolist() == data.table(flags).tolist() == [[1, 0], [0, 0]]
+    assert data.load(write(tmp_path, "True,False\n"))[0].tolist() == [[1, 0]]
+    assert data.load(write(tmp_path, "False,True\n3,4\n"))[0].tolist() == [[3, 4]]  # titles, as of pandas.crosstab
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -95,7 +129,8 @@ def test_a_first_line_of_numbers_that_may_be_a_header_is_asked_about(tmp_path, h
         ("x;y\n1,5;2,5\n3,5;1.000,5\n", "row 2, column 'y' holds '1.000,5'"),
         ("x,y\n1,2\n3,1_0\n", "row 2, column 'y' holds '1_0'"),
         ("x,y\n1,2\n3,inf\n", "row 2, column 'y' is inf: drop or fill"),
-        ("x,y\n1,True\n3,False\n", "row 1, column 'y' holds 'True'"),
+        ("x,y\n1,True\n3,2\n", "row 1, column 'y' holds 'True'"),
+        ("x,y\n1,True\n3,\n", "row 1, column 'y' holds 'True'"),
         ("x,y\n1,2\n3,4,5\n", "line 3 has 3 cells where the first has 2"),
         ("x,y\n" + "1,2\n" * 200 + "3,4,5\n", "line 202 has 3 cells where the first has 2"),
         ("x,y\n" + "1,2\n" * 200 + "3\n", "line 202 has 1 cells where the first has 2"),

@@ -91,7 +91,13 @@ def test_a_run_is_overwritten_and_what_lies_beside_it_is_not(copy, tmp_path):
 def test_what_commands_made_of_a_run_goes_with_it(copy):
     made = ["generator.pt2", "reconstruction.json", "reconstruction.png", "sample-seed0.png"]
     made += ["sample-cluster3-seed12.png", "sample-cluster3-cluster5-seed0.png"]
-    others = ["generator.onnx", "sample.png", "sample-seed0.npy", "my-sample-seed0.png", "sample-cluster3-seed12.png.txt"]
+    others = [
+        "generator.onnx",
+        "sample.png",
+        "sample-seed0.npy",
+        "my-sample-seed0.png",
+        "sample-cluster3-seed12.png.txt",
+    ]
     shutil.copytree(copy, copy / "best")
     for folder in (copy, copy / "best"):
         for name in (*made, *others):

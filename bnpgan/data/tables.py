@@ -26,6 +26,7 @@ TABLES = (".csv", ".tsv")
 SEPARATORS = ("\t", ";", "|", ",", " ")
 MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "?", ".", "<na>"}  # signs aside
 INFINITE = {"inf", "infinity"}
+TRUTHS = {"true": 1.0, "false": 0.0}  # whatever their case, as pandas, R and JSON write them
 LOOKED_AT = 100  # lines from which separator, decimal sign and header are read
 ADVICE = "write numbers separated by commas, semicolons or tabs, as many on every line"
 Column = str | int
@@ -42,14 +43,15 @@ def table(
     A file may be compressed (``.csv.gz``, ``.bz2``, ``.xz``, ``.zip``), its cells separated by commas, semicolons,
     tabs, bars or blanks, quoted, with decimal points or, where commas do not separate, decimal commas. Empty lines and
     lines that begin with ``#`` are passed over. The first line is a header if it has text over numbers; a first column
-    without a name, as pandas writes its index, is left out with a warning.
+    without a name, as pandas writes its index, is left out with a warning. A column of nothing but ``True`` and
+    ``False``, in any case, is 1 and 0, as one of a data frame is.
 
     Args:
         source: a path, or a data frame.
         columns: names of the columns to read, or their numbers from 0; ``None``: all.
         index: a column to leave out.
         header: whether the first line is one; ``None``: as it looks. A line of numbers may be both: then this must be
-            given.
+            given. One that only counts three columns or more from 1, or is a single 0, is a point, with a warning.
 
     Returns:
         Points ``(N, D)``, float64 on the CPU.
@@ -112,7 +114,7 @@ def _separator(lines: list[str]) -> str:
         if len(rows[0]) > 1 and len({len(row) for row in rows}) == 1:
             cells = [cell for row in rows for cell in row]
             signs = "." if separator == "," else ".,"
-            numbers = [any(_number(cell, sign) is not None for sign in signs) for cell in cells]
+            numbers = [_is_truth(cell) or any(_number(cell, sign) is not None for sign in signs) for cell in cells]
             found[separator] = sum(numbers) / len(numbers)
     return max(found, key=lambda separator: found[separator], default=",")
 
@@ -132,6 +134,9 @@ def _has_decimal_commas(cells: list[list[str]]) -> bool:
 def _has_header(path: Path, cells: list[list[str]], decimal: str) -> bool:
     first, rest = cells[0], cells[1:]
     columns = list(zip(*rest, strict=True)) or [()] * len(first)
+    over_truths = [cell for cell, column in zip(first, columns, strict=True) if all(map(_is_truth, column or (cell,)))]
+    if over_truths:  # a number, as pandas writes over an array, is no cell of such a column
+        return not any(map(_is_truth, over_truths)) and any(cell.casefold() not in MISSING for cell in over_truths)
     numeric = [_number(cell, decimal) is not None for cell in first]
     nothing = [cell.casefold().lstrip("+-") in MISSING | INFINITE for cell in first]
     titles = [not number and not missing for number, missing in zip(numeric, nothing, strict=True)]
@@ -156,12 +161,23 @@ def _has_header(path: Path, cells: list[list[str]], decimal: str) -> bool:
             f"source {path}: its first line, {', '.join(first[:4])}, may be a header or a point: "
             "pass header=True or header=False (--header or --no-header)"
         )
+    if first == ["0"] or (len(first) > 2 and first == [str(j + 1) for j in range(len(first))]):
+        warnings.warn(
+            f"source {path}: its first line, {', '.join(first[:4])}, is read as a point, "
+            "and might be a header that counts columns: pass header=True if it is one, else header=False "
+            "(--header or --no-header)",
+            stacklevel=4,
+        )
     return False
 
 
 def _is_fraction(cell: str, decimal: str) -> bool:
     number = _number(cell, decimal)
     return number is not None and number != round(number)
+
+
+def _is_truth(cell: str) -> bool:
+    return cell.casefold() in TRUTHS
 
 
 def _number(cell: str, decimal: str) -> float | None:
@@ -204,6 +220,8 @@ def _numbers(name: str, title: Column, column: Any, decimal: str) -> NDArray[np.
         column = values
     else:
         column = [str(cell).strip() for cell in column]
+        if all(map(_is_truth, column)):
+            return np.array([TRUTHS[cell.casefold()] for cell in column])
         values = np.array([_number(cell, decimal) for cell in column], dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
