@@ -19,8 +19,16 @@ def cholesky(matrix: Tensor, message: Callable[[], str] | None = None) -> Tensor
         ValueError: where one is not positive definite; see ``waits.check`` for when.
     """
     factor, failed = torch.linalg.cholesky_ex(matrix)
-    check(failed.any(), message or (lambda: "a matrix is not positive definite: rescale the data, or drop outliers"))
+    check(failed.any(), message or (lambda: _ruined(matrix.shape[-1])))
     return factor
+
+
+def _ruined(D: int) -> str:
+    return (
+        f"a covariance of {D:,} columns is not positive definite in double precision: drop outliers or rescale the "
+        "data; where points are few for so many columns, reduce these (bnpgan.partition.reduced), or use a component "
+        "without correlations (NormalInverseGamma, SphericalNormal)"
+    )
 
 
 def inverse_of_factor(factor: Tensor) -> Tensor:

@@ -142,3 +142,11 @@ def test_a_partition_of_them_survives_its_file(batch):
     assert type(again) is type(batch)
     for name, tensor in vars(batch).items():
         assert torch.equal(getattr(again, name), tensor)
+
+
+def test_covariances_that_have_no_digits_left_are_named_with_what_to_do():
+    flat = Gaussians(torch.zeros(1, 50), torch.ones(1, 50, 50))
+    told = r"covariance of 50 columns is not positive definite.*reduce these.*or use a component without correlations"
+    for use in (lambda: flat.log_prob(torch.zeros(3, 50)), lambda: flat.sample(torch.tensor([0]))):
+        with pytest.raises(ValueError, match=told):
+            use()
