@@ -5,6 +5,7 @@ What comes back is checked before anything is made of it.
 
 import copy
 import json
+import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,9 +78,21 @@ def _checksum(tensors: Mapping[str, Tensor], told: str) -> int:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON."""
+    """Write JSON, ``null`` in place of numbers that are not finite, which it does not have."""
     with written(path) as file:
-        file.write((json.dumps(value, indent=2) + "\n").encode())
+        file.write((_json(value, indent=2) + "\n").encode())
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> Any:
@@ -97,15 +110,15 @@ def read_json(path: Path) -> Any:
 
 
 def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as JSON lines."""
+    """Write rows as JSON lines, as ``write_json`` does."""
     with written(path) as file:
-        file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
+        file.writelines(_json(row).encode() + b"\n" for row in rows)
 
 
 def append_line(path: Path, row: Mapping[str, Any]) -> None:
-    """Add one row to a file of JSON lines."""
+    """Add one row to a file of JSON lines, as ``write_json`` does."""
     with appended(path) as file:
-        file.write(json.dumps(row).encode() + b"\n")
+        file.write(_json(row).encode() + b"\n")
 
 
 def check_like(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -216,6 +216,9 @@ def test_the_table_sets_ours_between_the_paper_and_exact_samples():
     assert lines[2] == "| sc-gan, the paper | | 8.0 | 0.001 | |"
     assert lines[3] == "| **sc-gan** | 3 | 7.0 ± 0.6 | 0.100 ± 0.058 | 11 |"
     assert lines[4] == "| exact samples | | 8.0 | 0.000 | |" and len(lines) == 5
+    rows[0]["scores"]["reverse_kl"] = None  # as a file has what was not finite
+    lines = markdown(study, rows, {"modes": 8.0, "reverse_kl": None}).splitlines()
+    assert lines[3] == "| **sc-gan** | 3 | 7.0 ± 0.6 | 0.150 ± 0.050 | 11 |" and lines[4].endswith("| 8.0 |  | |")
 
 
 def test_the_document_has_the_tables_of_the_stored_rows():

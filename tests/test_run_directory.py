@@ -1,6 +1,7 @@
 """Around a run: what is overwritten, who trains there, what a checkpoint may say, when it is stopped."""
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from test_training import Dies, assert_same_run
 
 from bnpgan import report
-from bnpgan.files import load_tensors, save_tensors
+from bnpgan.files import append_line, load_tensors, read_json, save_tensors, write_json, write_lines
 from bnpgan.losses import NonSaturating
 from bnpgan.training import load, train
 
@@ -54,6 +55,20 @@ def run(tmp_path_factory):
 @pytest.fixture
 def copy(run, tmp_path):
     return shutil.copytree(run, tmp_path / "copy")
+
+
+def test_what_is_not_finite_is_null_in_json(tmp_path):
+    def refused(name):
+        raise ValueError(f"{name} is not JSON")
+
+    told = {"a": math.nan, "b": [1.5, -math.inf, (np.float64("inf"), 2)], "c": {"d": "NaN", "e": None, "f": True}}
+    kept = {"a": None, "b": [1.5, None, [None, 2]], "c": {"d": "NaN", "e": None, "f": True}}
+    write_json(tmp_path / "a.json", told)
+    write_lines(tmp_path / "rows.jsonl", [told])
+    append_line(tmp_path / "rows.jsonl", told)
+    lines = [(tmp_path / "a.json").read_text(), *(tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [json.loads(line, parse_constant=refused) for line in lines] == [kept] * 3
+    assert read_json(tmp_path / "a.json") == kept and math.isnan(told["a"])
 
 
 # What is overwritten.

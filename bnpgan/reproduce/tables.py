@@ -19,6 +19,7 @@ def markdown(study: Study, rows: Sequence[Row], reference: Scores) -> str:
         rows: of its runs, see ``finished``.
         reference: the scores of exact samples, as ``study.reference()`` gives them; empty where there are none.
     """
+    rows, reference = [row | {"scores": _known(row["scores"])} for row in rows], _known(reference)
     titles = [title for title, _ in study.columns.values()]
     ends = [_frechet(rows, method) for method in ("gan", "class-conditional")]
     lines = ["| | seeds | " + " | ".join(titles) + " | seconds |", "| --- " * (len(titles) + 3) + "|"]
@@ -57,6 +58,10 @@ def told(rows: Sequence[Row], command: str) -> str:
         f"`{command}`; commit {all_of('commit')}; seeds {seeds}; {all_of('steps')} steps; {all_of('hardware')}, "
         f"{all_of('threads')} thread a run, torch {all_of('torch')}; {all_of('date')}."
     )
+
+
+def _known(scores: Scores) -> Scores:
+    return {name: value for name, value in scores.items() if value is not None}  # which was not finite
 
 
 def _frechet(rows: Sequence[Row], method: str) -> float:
