@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from bnpgan.whole import check_whole
+
 __all__ = ["Chains"]
 
 MAX_POINTS = 10_000
@@ -188,8 +190,7 @@ class Chains:
 def check_run(n: int, burn_in: int, thin: int, seeds: Sequence[int]) -> None:
     """Raise a ``ValueError`` unless there is a draw to keep and each chain has a seed of its own."""
     for name, value, least in (("n", n, 1), ("burn_in", burn_in, 0), ("thin", thin, 1)):
-        if not isinstance(value, Integral) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {value}: pass e.g. 100")
+        check_whole(name, value, least, "pass e.g. 100")
     whole = isinstance(seeds, Sequence) and all(isinstance(seed, Integral) for seed in seeds)
     if not whole or not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be whole numbers that differ, got {seeds}: pass one for each chain, e.g. (0, 1)")

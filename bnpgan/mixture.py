@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from inspect import signature
 from itertools import chain
-from numbers import Integral
 from re import findall
 from typing import Any
 
@@ -19,8 +18,9 @@ from bnpgan.losses import GANLoss, NonSaturating, Penalty
 from bnpgan.models import ADA, BACKBONES, Backbone, Frames, NoFrames
 from bnpgan.plain import to_plain
 from bnpgan.samplers.base import Clusterer
+from bnpgan.whole import check_whole, keep_whole
 
-__all__ = ["MixtureGAN", "Recipe", "Schedule", "built", "check_sizes", "check_whole"]
+__all__ = ["MixtureGAN", "Recipe", "Schedule", "built", "check_sizes"]
 
 COUNTS = {  # of a schedule, that have another least value than 1
     "batch": (2, "batch normalisation needs more than one image"),
@@ -87,7 +87,7 @@ class Schedule:
         for name in ("batch", "warmup", "every", "decay", "discriminator_steps", "log", "save"):
             n, (least, advice) = getattr(self, name), COUNTS.get(name, (1, "pass e.g. 100 steps"))
             if n is not None or name == "batch":
-                object.__setattr__(self, name, check_whole(name, n, least, advice))
+                keep_whole(self, name, least, advice)
         for name in ("generator_rate", "discriminator_rate", "latent_rate"):
             rate = getattr(self, name)
             if rate is not None and not 0 < rate < float("inf"):
@@ -157,7 +157,8 @@ class Recipe(ABC):
         for name in ("z_dim", "schedule", "clusterer"):
             if getattr(self, name) is None:
                 self.set_(**{name: getattr(self, f"usual_{name}")()})
-        check_sizes(capacity=self.capacity, z_dim=self.z_dim)
+        for name in ("capacity", "z_dim"):
+            keep_whole(self, name, 1, "pass a positive size")
         if self.ada is not None and self.points:
             raise ValueError(f"ada changes images, and data of shape {shape} are points: leave it out")
         if self.clusterer.capacity != self.capacity:
@@ -249,13 +250,6 @@ def check_sizes(**sizes: int | None) -> None:
     for name, size in sizes.items():
         if size is not None:
             check_whole(name, size, 1, "pass a positive size")
-
-
-def check_whole(name: str, n: Any, least: int, advice: str) -> int:
-    """The number as an ``int``; a ``ValueError`` unless it is whole, NumPy's kinds too, and at least ``least``."""
-    if not isinstance(n, Integral) or n < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {n}: {advice}")
-    return int(n)
 
 
 def _backbone(backbone: Backbone | str | None, shape: tuple[int, ...]) -> Backbone:

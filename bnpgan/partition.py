@@ -3,7 +3,6 @@
 import math
 import warnings
 from dataclasses import dataclass, field, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from bnpgan import ranks
 from bnpgan.components.distributions import Centroids, Components
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.memory import known, note
+from bnpgan.whole import check_whole
 
 __all__ = ["Partition", "Projection"]
 
@@ -239,12 +239,12 @@ def reduced(x: Tensor, max_dim: int | None) -> tuple[Tensor, Projection | None]:
     return projection(x), projection
 
 
-def check_capacity(capacity: int) -> None:
-    """Raise a ``ValueError`` unless ``capacity`` is a whole number of at least 1."""
-    if not isinstance(capacity, Integral) or capacity < 1:
-        raise ValueError(f"capacity must be a whole number of at least 1, got {capacity}: pass the number of slots")
+def check_capacity(capacity: int) -> int:
+    """The number of slots as an ``int``; a ``ValueError`` unless it is a whole number of at least 1, and no mistake."""
+    capacity = check_whole("capacity", capacity, 1, "pass the number of slots")
     if capacity > MOST_SLOTS:
         raise ValueError(f"capacity must be at most {MOST_SLOTS:,} slots, got {capacity:,}: lower it")
+    return capacity
 
 
 def check_room(capacity: int, points: int) -> None:

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from bnpgan.features import embed, evaluating
 from bnpgan.images import Images, images_of
-from bnpgan.mixture import MixtureGAN, check_whole
+from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition, as_numbers
 from bnpgan.ranges import Range, numbers
+from bnpgan.whole import check_whole
 
 __all__ = ["Run"]
 

@@ -20,7 +20,7 @@ from bnpgan.callbacks import Callbacks
 from bnpgan.checkpoint import RunDirectory
 from bnpgan.images import CHUNK, Images, Items, Pixels, images_of
 from bnpgan.loop import TRAIN, Training, own_randomness
-from bnpgan.mixture import MixtureGAN, Recipe, Schedule, built, check_whole
+from bnpgan.mixture import MixtureGAN, Recipe, Schedule, built
 from bnpgan.partition import as_numbers, check_labels
 from bnpgan.plain import from_plain, to_plain
 from bnpgan.randomness import forked
@@ -28,6 +28,7 @@ from bnpgan.ranges import Range, numbers
 from bnpgan.run import Run
 from bnpgan.signals import postponed
 from bnpgan.state import State
+from bnpgan.whole import check_whole
 
 __all__ = ["MixtureGAN", "Schedule", "load", "train"]
 

@@ -21,28 +21,29 @@ disk:
 limits:
 ranges:
 signals:
+whole:
 memory: ranks
 parallel: ranks
 images: ranges
 engine: waits
-priors: engine grids
-components: engine grids memory ranks waits
+priors: engine grids whole
+components: engine grids memory ranks waits whole
 losses:
 classifiers: data features files images
 metrics:
-data: limits ranges
-models:
-diagnostics:
+data: limits ranges whole
+models: whole
+diagnostics: whole
 combining:
 plotting: diagnostics disk partition priors
-partition: components engine memory ranks
+partition: components engine memory ranks whole
 dequantising: components partition
-samplers: components diagnostics engine grids memory partition priors randomness ranks waits
+samplers: components diagnostics engine grids memory partition priors randomness ranks waits whole
 testing: components grids partition priors samplers
 features: images partition
 auxiliary: features
-mixture: auxiliary features limits losses models plain samplers
-run: features images mixture partition ranges
+mixture: auxiliary features limits losses models plain samplers whole
+run: features images mixture partition ranges whole
 callbacks: partition
 page: plotting run
 report: features images metrics plotting run
@@ -57,7 +58,7 @@ graphs: bnpgan images mixture ranks
 loop: bnpgan features graphs images metrics mixture models parallel partition randomness run standing state
 checkpoint: bnpgan disk features files images page partition plain report run state
 training: bnpgan callbacks checkpoint images loop mixture parallel partition plain randomness ranges ranks
-training: run signals state
+training: run signals state whole
 recipes: auxiliary components features losses mixture models plain priors samplers
 reproduce: bnpgan classifiers fidelity images
 reproduce: components data features files losses metrics mixture models partition priors recipes run samplers training

@@ -13,6 +13,7 @@ from bnpgan.components.normal_inverse_wishart import NormalInverseWishart
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.grids import Grid, check_positive
 from bnpgan.memory import remembered
+from bnpgan.whole import keep_whole
 
 if TYPE_CHECKING:
     from bnpgan.engine.seating import Predictive
@@ -93,8 +94,8 @@ class Coarsened(ExponentialFamily):
     def __post_init__(self) -> None:
         if self.points is not None:
             check_positive("points", self.points, learned=False)
-        if self.replicas is not None and (not isinstance(self.replicas, int) or self.replicas < 1):
-            raise ValueError(f"replicas must be a whole number of at least 1, got {self.replicas!r}: pass None")
+        if self.replicas is not None:
+            keep_whole(self, "replicas", 1, "pass None")
         if isinstance(self.component, Coarsened):
             raise ValueError("component is coarsened already: pass what it coarsens, and points")
         if not isinstance(self.component, ExponentialFamily):

@@ -11,6 +11,7 @@ from bnpgan import ranks
 from bnpgan.components.base import ExponentialFamily, SummedStats
 from bnpgan.components.categoricals import Categoricals, one_hot, positions
 from bnpgan.grids import Grid, check_positive
+from bnpgan.whole import keep_whole
 
 MOST_CATEGORIES = 10**5  # of which nobody was told: more are numbers of another kind, and take memory for each slot
 
@@ -58,10 +59,8 @@ class DirichletCategorical(ExponentialFamily):
 
     def __post_init__(self) -> None:
         check_positive("concentration", self.concentration)
-        if self.categories is not None and not (isinstance(self.categories, int) and self.categories >= 1):
-            raise ValueError(
-                f"categories must be a whole number of at least 1, got {self.categories!r}: pass None to count them"
-            )
+        if self.categories is not None:
+            keep_whole(self, "categories", 1, "pass None to count them")
 
     def hyper(self, x: Tensor) -> dict[str, Any]:
         """The hyper-parameters by name, ``categories`` set from the points ``(N, D)`` where ``None``."""

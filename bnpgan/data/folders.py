@@ -16,6 +16,7 @@ from torch import Tensor
 from bnpgan.data.found import Data
 from bnpgan.data.parsing import images, labelled, readable
 from bnpgan.limits import check_memory
+from bnpgan.whole import check_whole
 
 __all__ = ["class_names", "folder", "of_folder"]
 
@@ -61,8 +62,7 @@ def folder(
 
 def of_folder(path: Path, size: int | None = None, crop: Literal["center"] | None = None, mirror: bool = False) -> Data:
     """What ``folder`` reads, its images as bytes."""
-    if size is not None and (not isinstance(size, int) or size < 1):
-        raise ValueError(f"size must be at least 1 pixel, got {size}: pass e.g. 64")
+    size = None if size is None else check_whole("size", size, 1, "pass the pixels of a side, e.g. 64")
     if crop not in (None, "center"):
         raise ValueError(f"crop must be 'center' or None, got {crop!r}")
     if not path.is_dir():

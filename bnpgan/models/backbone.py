@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from bnpgan.whole import keep_whole
+
 from .conditioning import Conditioning
 from .heads import Trunk
 
@@ -49,8 +51,7 @@ class Backbone(ABC):
     width: int
 
     def __post_init__(self) -> None:
-        if not isinstance(self.width, int) or self.width < 1:
-            raise ValueError(f"width must be a whole number of at least 1, got {self.width}: pass e.g. 16")
+        keep_whole(self, "width", 1, "pass e.g. 16")
 
     @abstractmethod
     def generator(self, shape: Shape, conditioning: Conditioning) -> nn.Module:

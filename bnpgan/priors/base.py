@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from functools import cached_property
-from numbers import Integral
 from typing import Any, Self
 
 import torch
@@ -18,6 +17,7 @@ from torch.distributions import Gamma
 
 from bnpgan.engine.loops import said_anew
 from bnpgan.grids import Grid, drawn, grids, joint, record
+from bnpgan.whole import check_whole
 
 MOST_BY_SIZES = 50  # points whose 204,226 lists of block sizes are summed over where there is no recursion: seconds
 PIECE = 64  # totals whose weights of a new cluster are held at once
@@ -203,8 +203,7 @@ class Partitions(ABC):
         return weights @ p
 
     def _slots(self, n: int, capacity: int | None) -> int:
-        if not isinstance(n, Integral) or n < 1:
-            raise ValueError(f"n must be a whole number of at least 1, got {n}: pass the number of points")
+        n = check_whole("n", n, 1, "pass the number of points")
         if capacity is None or capacity >= n:
             return n if capacity is None else capacity
         full = torch.tensor([capacity])
@@ -348,10 +347,7 @@ class OrderedWeights(Partitions):
             >>> DirichletProcess(1e-9).sample_sticks(3)
             tensor([1., 0., 0.], dtype=torch.float64)
         """
-        if not isinstance(capacity, Integral) or capacity < 1:
-            raise ValueError(
-                f"capacity must be a whole number of at least 1, got {capacity}: pass the number of sticks"
-            )
+        capacity = check_whole("capacity", capacity, 1, "pass the number of sticks")
         return self.sample_log_weights(torch.zeros(capacity, dtype=torch.int64)).exp()
 
     def _law(self, n: Tensor, hyper: Any, ordered: bool) -> Tensor:

@@ -13,6 +13,7 @@ from bnpgan.priors import Prior
 from bnpgan.samplers.base import Sampler, check_state, log_prior_of_slots
 from bnpgan.samplers.starts import starting_labels
 from bnpgan.waits import put_off
+from bnpgan.whole import keep_whole
 
 __all__ = ["Algorithm8"]
 
@@ -65,8 +66,7 @@ class Algorithm8(Sampler):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.auxiliaries, int) or self.auxiliaries < 1:
-            raise ValueError(f"auxiliaries must be a whole number of at least 1, got {self.auxiliaries!r}: pass e.g. 3")
+        keep_whole(self, "auxiliaries", 1, "pass e.g. 3")
 
     def init(self, x: Tensor) -> Tensor:
         """Labels ``(N,)`` near a mode: see :func:`~bnpgan.samplers.starts.starting_labels`."""

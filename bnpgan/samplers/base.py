@@ -23,6 +23,7 @@ from bnpgan.priors import Masses, OrderedWeights, Partitions, Prior
 from bnpgan.randomness import forked
 from bnpgan.samplers.flags import looks, tell
 from bnpgan.waits import read
+from bnpgan.whole import keep_whole
 
 __all__ = ["Clusterer", "Sampler"]
 
@@ -80,10 +81,8 @@ class Sampler(Clusterer):
     ordered: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_capacity(self.capacity)
-        if not isinstance(self.sweeps, int) or self.sweeps < 0:
-            raise ValueError(f"sweeps must be a whole number of at least 0, got {self.sweeps!r}: pass e.g. 50")
         check_limits(self)
+        keep_whole(self, "sweeps", 0, "pass e.g. 50")
         check_tiers(self)
 
     @abstractmethod
@@ -272,11 +271,11 @@ def tell_of_lost_loop(kind: type, lost: tuple[str, ...], loop: str) -> None:
 
 
 def check_limits(clusterer: Clusterer) -> None:
-    """Raise a ``ValueError`` if a clusterer is to be given fewer than one dimension or point."""
+    """Raise a ``ValueError`` unless slots, and dimensions and points where limited, are whole numbers of at least 1."""
+    object.__setattr__(clusterer, "capacity", check_capacity(clusterer.capacity))
     for name in ("max_dim", "max_points"):
-        limit = getattr(clusterer, name)
-        if limit is not None and limit < 1:
-            raise ValueError(f"{name} must be at least 1, got {limit}: pass None for no limit")
+        if getattr(clusterer, name) is not None:
+            keep_whole(clusterer, name, 1, "pass None for no limit")
 
 
 def log_prior_of_slots(prior: Prior, labels: Tensor, capacity: int) -> Tensor:

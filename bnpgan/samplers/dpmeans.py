@@ -7,8 +7,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from bnpgan.engine.nearest import nearest
-from bnpgan.partition import Partition, check_capacity, check_labels, check_points
+from bnpgan.partition import Partition, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
+from bnpgan.whole import keep_whole
 
 __all__ = ["DPMeans", "farthest_first"]
 
@@ -51,15 +52,11 @@ class DPMeans(Clusterer):
     max_points: int | None = None
 
     def __post_init__(self) -> None:
-        check_capacity(self.capacity)
         check_limits(self)
         if self.penalty is not None and not self.penalty > 0:
             raise ValueError(f"penalty must be positive, got {self.penalty}: pass None to set it from the data")
-        if self.clusters < 1 or self.iterations < 1:
-            raise ValueError(
-                f"clusters and iterations must be at least 1, got {self.clusters} and {self.iterations}: "
-                "pass e.g. 10 and 100"
-            )
+        keep_whole(self, "clusters", 1, "pass e.g. 10")
+        keep_whole(self, "iterations", 1, "pass e.g. 100")
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)``, from the means of ``labels`` ``(N,)`` where they are given."""

@@ -11,9 +11,10 @@ from tqdm.auto import tqdm
 
 from bnpgan import ranks
 from bnpgan.engine.chunks import rows_at_once
-from bnpgan.partition import Partition, check_capacity, check_labels, check_points
+from bnpgan.partition import Partition, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 from bnpgan.samplers.points import Points
+from bnpgan.whole import keep_whole
 
 __all__ = ["KMeans", "kmeans_plus_plus", "seeded_labels"]
 
@@ -61,13 +62,9 @@ class KMeans(Clusterer):
     by_sums: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        check_capacity(self.capacity)
         check_limits(self)
-        if self.restarts < 1 or self.iterations < 1:
-            raise ValueError(
-                f"restarts and iterations must be at least 1, got {self.restarts} and {self.iterations}: "
-                "pass e.g. 10 and 300"
-            )
+        keep_whole(self, "restarts", 1, "pass e.g. 10")
+        keep_whole(self, "iterations", 1, "pass e.g. 300")
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)``, from the means of ``labels`` ``(N,)`` where they are given."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bnpgan.partition import Partition, as_numbers, check_capacity, check_labels, check_points
-from bnpgan.samplers.base import Clusterer
+from bnpgan.partition import Partition, as_numbers, check_labels, check_points
+from bnpgan.samplers.base import Clusterer, check_limits
 
 __all__ = ["FixedLabels", "RandomLabels"]
 
@@ -32,7 +32,7 @@ class RandomLabels(Clusterer):
     capacity: int
 
     def __post_init__(self) -> None:
-        check_capacity(self.capacity)
+        check_limits(self)
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """New labels for all points, whatever labels they had."""
@@ -72,11 +72,12 @@ class FixedLabels(Clusterer):
         if self.labels is None:
             if self.capacity is None:
                 raise ValueError("labels and capacity are both None: pass labels, or the number of slots")
-            check_capacity(self.capacity)
+            check_limits(self)
             return
         labels = as_numbers("labels", self.labels)
         if self.capacity is None:
             object.__setattr__(self, "capacity", int(labels.double().max()) + 1 if labels.numel() else 1)
+        check_limits(self)
         object.__setattr__(self, "labels", check_labels(labels, self.capacity))
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:

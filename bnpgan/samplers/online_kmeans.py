@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from bnpgan.engine.nearest import nearest
-from bnpgan.partition import Partition, check_capacity, check_points
+from bnpgan.partition import Partition, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 from bnpgan.samplers.kmeans import KMeans
+from bnpgan.whole import keep_whole
 
 __all__ = ["OnlineKMeans"]
 
@@ -56,11 +57,10 @@ class OnlineKMeans(Clusterer):
     max_points: int | None = None
 
     def __post_init__(self) -> None:
-        check_capacity(self.capacity)
         check_limits(self)
         KMeans(self.capacity, self.restarts, self.iterations)  # its checks
-        if self.memory is not None and self.memory < 1:
-            raise ValueError(f"memory must be at least 1 point, got {self.memory}: pass e.g. 100, or None for all")
+        if self.memory is not None:
+            keep_whole(self, "memory", 1, "pass a number of points, e.g. 100, or None for all")
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:
         """Partition the points ``(N, D)`` by k-means."""

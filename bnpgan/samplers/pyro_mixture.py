@@ -17,10 +17,11 @@ from tqdm.auto import tqdm
 from bnpgan.components.described import Description, described, numbers_like
 from bnpgan.components.distributions import Components
 from bnpgan.engine.quadratic import squared_distances
-from bnpgan.partition import Partition, check_capacity, check_labels, check_points
+from bnpgan.partition import Partition, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
 from bnpgan.samplers.kmeans import kmeans_plus_plus, seeded_labels
 from bnpgan.samplers.normals import Latent, Normals
+from bnpgan.whole import keep_whole
 
 __all__ = ["PyroMixture"]
 
@@ -92,7 +93,6 @@ class PyroMixture(Clusterer):
     kind: Callable[..., Components] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_capacity(self.capacity)
         check_limits(self)
         if not callable(self.component):
             raise ValueError(f"component must be a function of mean and std, got {self.component}: see the example")
@@ -100,9 +100,8 @@ class PyroMixture(Clusterer):
             raise ValueError(f"concentration must be positive and finite, got {self.concentration}: pass e.g. 1.0")
         if not 0 < self.learning_rate <= 1:
             raise ValueError(f"learning_rate must lie in (0, 1], got {self.learning_rate}: pass e.g. 0.3")
-        for name, value in (("steps", self.steps), ("batch", self.batch)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value}: pass e.g. 400")
+        for name in ("steps", "batch"):
+            keep_whole(self, name, 1, "pass e.g. 400")
         object.__setattr__(self, "kind", described(self.component))
 
     def fit(self, x: Tensor, labels: Tensor | None = None) -> Partition:

@@ -15,6 +15,7 @@ from bnpgan.samplers.base import check_state
 from bnpgan.samplers.proposals import Allocation, Pairs
 from bnpgan.samplers.wrapper import Wrapper
 from bnpgan.waits import put_off, read
+from bnpgan.whole import keep_whole
 
 __all__ = ["SplitMerge"]
 
@@ -65,8 +66,7 @@ class SplitMerge(Wrapper):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.pairs, int) or self.pairs < 2:
-            raise ValueError(f"pairs must be a whole number of at least 2, got {self.pairs!r}: pass e.g. 40")
+        keep_whole(self, "pairs", 2, "pass e.g. 40")
 
     @put_off()
     def step(self, x: Tensor, labels: Tensor) -> Tensor:

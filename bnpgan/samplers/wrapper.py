@@ -10,7 +10,7 @@ from torch import Tensor
 from bnpgan.components.base import Component
 from bnpgan.partition import Partition
 from bnpgan.priors import Prior
-from bnpgan.samplers.base import Clusterer, Sampler
+from bnpgan.samplers.base import Clusterer, Sampler, check_tiers
 
 __all__ = ["Wrapper"]
 
@@ -95,7 +95,7 @@ class Wrapper(Sampler, ClustererWrapper):
     def __post_init__(self) -> None:
         if not isinstance(self.base, Sampler):
             raise ValueError(f"base must be a sampler, got {self.base}: pass e.g. a CRPGibbs")
-        super().__post_init__()
+        check_tiers(self)  # its numbers are those of the base
 
     @property
     def prior(self) -> Prior:  # type: ignore[override]

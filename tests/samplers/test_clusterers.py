@@ -11,11 +11,13 @@ from sklearn.cluster import KMeans as SklearnKMeans
 from sklearn.mixture import BayesianGaussianMixture
 from torch import Tensor
 
-from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
+from bnpgan.components import Coarsened, DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
 from bnpgan.engine import chunks
+from bnpgan.models import MLP
 from bnpgan.partition import Partition
 from bnpgan.priors import DirichletProcess, FiniteDirichlet, PitmanYor
+from bnpgan.recipes import MICGAN
 from bnpgan.samplers import (
     IGMM,
     Algorithm8,
@@ -28,6 +30,7 @@ from bnpgan.samplers import (
     PyroMixture,
     RandomLabels,
     SliceSampler,
+    SplitMerge,
     StickBreaking,
 )
 from bnpgan.samplers.base import check_state
@@ -533,3 +536,41 @@ def test_seeds_prefer_far_points():
     x = torch.cat([torch.randn(2_000, 2), 100 + torch.randn(20, 2)])
     for _ in range(20):
         assert (kmeans_plus_plus(x, 2) >= 2_000).any()
+
+
+COUNTS = {
+    "capacity": lambda n: RandomLabels(n),
+    "sweeps": lambda n: IGMM(DirichletProcess(1.0), NIW, sweeps=n),
+    "max_dim": lambda n: IGMM(DirichletProcess(1.0), NIW, max_dim=n),
+    "max_points": lambda n: KMeans(3, max_points=n),
+    "pairs": lambda n: SplitMerge(IGMM(DirichletProcess(1.0), NIW), pairs=n),
+    "auxiliaries": lambda n: Algorithm8(DirichletProcess(1.0), NIW, auxiliaries=n),
+    "restarts": lambda n: KMeans(3, restarts=n),
+    "iterations": lambda n: DPMeans(iterations=n),
+    "clusters": lambda n: DPMeans(clusters=n),
+    "memory": lambda n: OnlineKMeans(3, memory=n),
+    "batch": lambda n: PyroMixture(laplace, batch=n),
+    "categories": lambda n: DirichletCategorical(categories=n),
+    "replicas": lambda n: Coarsened(replicas=n),
+    "width": lambda n: MLP(width=n),
+    "z_dim": lambda n: MICGAN(shape=(2,), z_dim=n),
+}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_counts_are_whole_numbers_numpy_s_too_and_no_truth_values(name):
+    for n in (np.int64(50), np.uint8(50)):
+        kept = getattr(COUNTS[name](n), name)
+        assert kept == 50 and type(kept) is int
+    for wrong in (True, 2.5, "50", -1):
+        with pytest.raises(ValueError, match=rf"^{name} must be a whole number of at least \d, got {wrong!r}: pass"):
+            COUNTS[name](wrong)
+
+
+def test_a_wrapper_has_numpy_s_counts_in_its_base():
+    sampler = replace(SplitMerge(IGMM(DirichletProcess(1.0), NIW)), capacity=np.int64(7), sweeps=np.int32(2))
+    assert sampler.capacity == 7 and type(sampler.base.capacity) is type(sampler.sweeps) is int
+    assert sampler.fit(torch.randn(20, 2)).log_weights.shape == (7,)
+    for wrong in (2.5, True):
+        with pytest.raises(ValueError, match=r"^sweeps must be a whole number of at least 0"):
+            replace(sampler, sweeps=wrong)
