@@ -62,6 +62,9 @@ def test_a_folder_is_resized_and_its_classes_name_slots(photos, tmp_path, capsys
     assert "--cluster 'cow' is no class of this run, which has ape, class 2, class 10" in told
     said(capsys, "evaluate", out, code=0)  # reads the folder as it was read
     assert "is not what" in said(capsys, "evaluate", out, "--data", photos, "--size", "10")
+    for option, told in ((["--limit", "5"], "--limit"), (["--size", "10"], "--size"), (["--no-header"], "--header")):
+        assert f"error: {told} has no effect: without --data" in said(capsys, "evaluate", out, *option)
+    assert "--between 'cow' is no class" in said(capsys, "sample", out, "--between", "cow", "ape")
 
 
 def test_the_best_is_scored_in_what_is_known_before_training(photos, tmp_path, capsys):
@@ -109,6 +112,16 @@ def test_a_run_may_have_names_that_are_slots_too(tmp_path, capsys):
     assert "its clusters were found, and are no classes" in said(capsys, "sample", run, "--cluster", "ape")
 
 
+def test_classes_below_0_are_told_of_the_data(tmp_path, capsys):
+    x, truth = small.images()
+    np.savez(tmp_path / "a.npz", x=x.numpy(), y=truth.numpy() - 1)
+    train = ["train", "sc-gan", *SMALL, "--steps", "2"]
+    for command in (train, [*train, "--labels"], ["classifier"]):
+        told = said(capsys, *command, "--data", tmp_path / "a.npz", "--out", tmp_path / "out")
+        assert "error: --data: " in told and "a.npz has the class -1: store classes as 0, 1" in told
+    assert os.listdir(tmp_path) == ["a.npz"]
+
+
 WITHOUT_EFFECT = {
     "a sampler's, of k-means": (["cluster", "kmeans", "{p}", "--discount", "0.5"], "--discount has no effect"),
     "split-merge of k-means": (["cluster", "kmeans", "{p}", "--split-merge"], "--split-merge has no effect"),
@@ -142,6 +155,38 @@ MEANT = {
     "a recipe": (["train", "scgan"], "did you mean sc-gan?"),
     "a clusterer": (["cluster", "k-means", "{p}"], "did you mean kmeans?"),
 }
+RUN = "{p}.run"
+WRONG = {
+    "a rate that is no number": (
+        ["train", "sc-gan", "--learning-rate", "nan"],
+        "--learning-rate: generator_rate must be",
+    ),
+    "a penalty below 0": (["train", "sc-gan", "--penalty", "-1"], "--penalty: weight: got -1.0"),
+    "no images": (
+        ["evaluate", RUN, "--extractor", "pixels", "--images", "0"],
+        "--images must be above neighbours, 5, got",
+    ),
+    "no neighbours": (
+        ["evaluate", RUN, "--extractor", "pixels", "--neighbours", "0"],
+        "--neighbours must be at least 1",
+    ),
+    "no steps of an encoder": (
+        ["reconstruct", RUN, "--encoder-steps", "0"],
+        "--encoder-steps must be at least 1, got 0",
+    ),
+    "steps below 0": (["reconstruct", RUN, "--steps", "-1"], "--steps must be at least 0, got -1"),
+    "a run that is not there": (["export", RUN], "config.json does not exist: name a run directory"),
+    "nothing to look at": (
+        ["diversity", RUN, "--classifier", "x", "--of", "1", "--out", "d.png", "-n", "0"],
+        "error: -n",
+    ),
+    "coarsened to nothing": (
+        ["cluster", "igmm", "{p}", "--coarsen", "0"],
+        "--coarsen must be positive and finite, got 0",
+    ),
+    "no width": (["classifier", "--data", "{p}", "--out", RUN, "--width", "0"], "--width must be at least 1, got 0"),
+    "no minutes": (["reproduce", "ring", "--out", RUN, "--minutes", "nan"], "--minutes must be positive, got nan"),
+}
 ABSURD = {
     "slots": (["train", "sc-gan", "--backbone", "mlp", "--capacity", str(10**12)], "at most 1,000,000 slots"),
     "slots of a plain GAN": (
@@ -155,12 +200,12 @@ ABSURD = {
 }
 
 
-@pytest.mark.parametrize("case", [*WITHOUT_EFFECT, *MEANT, *ABSURD])
+@pytest.mark.parametrize("case", [*WITHOUT_EFFECT, *MEANT, *WRONG, *ABSURD])
 def test_one_line_names_the_option_and_what_is_wrong(case, tmp_path, capsys):
     np.save(tmp_path / "p.npy", np.random.default_rng(0).normal(size=(30, 2)))
-    words, told = (WITHOUT_EFFECT | MEANT | ABSURD)[case]
+    words, told = (WITHOUT_EFFECT | MEANT | WRONG | ABSURD)[case]
     words = [word.replace("{p}", str(tmp_path / "p.npy")) for word in words]
-    if case in ABSURD:
+    if case in ABSURD or (case in WRONG and words[0] == "train"):
         words += ["--data", "digits", "--steps", "1", "--quiet", "--out", str(tmp_path / "r")]
     assert told in said(capsys, *words)
     assert sorted(os.listdir(tmp_path)) == ["p.npy"]

@@ -8,7 +8,7 @@ import torch
 from bnpgan import data, plotting, report
 from bnpgan.classifiers import Classifier
 from bnpgan.cli.classify import extractor
-from bnpgan.cli.shared import add_data, check_seed, free, images_of_run, root_of
+from bnpgan.cli.shared import add_data, check_least, check_seed, free, images_of_run, root_of
 from bnpgan.export import export
 from bnpgan.files import write_json
 from bnpgan.images import CHUNK, Images
@@ -56,8 +56,8 @@ def add_diversity(command: argparse.ArgumentParser) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    out = free(options.out or options.directory / "generator.pt2", (".pt2",), options.overwrite)
     run = load(options.directory)
+    out = free(options.out or options.directory / "generator.pt2", (".pt2",), options.overwrite)
     export(run, out)
     told = f"(noise (B, {run.latent_dim}), slots (B,) below {run.partition.capacity})"
     print(f"wrote {out}: torch.export.load({str(out)!r}).module(){told} gives images")
@@ -65,10 +65,9 @@ def _export(options: argparse.Namespace) -> None:
 
 def _reconstruct(options: argparse.Namespace) -> None:
     check_seed(options.seed)
+    check_least(options, n=1, encoder_steps=1, steps=0)
     run = load(options.directory)
     images, found = images_of_run(run, options)
-    if options.n < 1:
-        raise ValueError(f"n must be at least 1, got {options.n}: pass e.g. 500")
     torch.manual_seed(options.seed)
     inverter = train_inverter(run, options.encoder_steps)
     chosen = torch.randperm(len(images))[: options.n].sort().values
@@ -96,13 +95,17 @@ def _reconstruct(options: argparse.Namespace) -> None:
 
 def _diversity(options: argparse.Namespace) -> None:
     check_seed(options.seed)
+    check_least(options, n=1, shown=1)
     out = free(options.out, (".png",), options.overwrite)
     runs = {str(directory): load(directory) for directory in options.directories}
     first = next(iter(runs.values()))
     images, found = images_of_run(first, options)
     if not 1 <= options.shown <= options.n:
         raise ValueError(f"shown must lie in 1 .. {options.n}, the images that are looked at, got {options.shown}")
-    chosen = extractor(options.classifier, first, root_of(options), torch.device("cpu")).classifier
+    try:
+        chosen = extractor(options.classifier, first, root_of(options), torch.device("cpu")).classifier
+    except ValueError as error:
+        raise ValueError(f"classifier: {error}") from None
     if chosen is None:
         raise ValueError(f"classifier {options.classifier} names no classes: pass a directory of bnpgan classifier")
     k = _class(options.of, found, chosen.classes)

@@ -20,7 +20,7 @@ from bnpgan.classifiers import (
     suited,
     train_classifier,
 )
-from bnpgan.cli.shared import add_data, check_seed, read
+from bnpgan.cli.shared import add_data, check_classes, check_least, check_seed, read
 from bnpgan.images import images_of
 from bnpgan.run import Run
 
@@ -101,9 +101,11 @@ def add_classifier(command: argparse.ArgumentParser) -> None:
 
 def _classifier(options: argparse.Namespace) -> None:
     check_seed(options.seed)
+    check_least(options, width=1)
     if options.out.exists() and any(options.out.iterdir()) and not options.overwrite:
         raise ValueError(f"out: {options.out} is not empty: pass --overwrite, or name another place")
     found = read(options.data, options)
+    check_classes(options.data, found)
     held_out, told = found, "the test images"
     if found.labels is None or found.x.ndim != 4:
         raise ValueError(f"data: {options.data} are no images with classes: pass some that are")

@@ -189,6 +189,8 @@ def _clusterer(options: argparse.Namespace) -> Clusterer:
     component: ExponentialFamily = NormalInverseWishart(scale=options.scale)
     if options.coarsen is not None:
         points = None if options.coarsen is BY_RULE else options.coarsen
+        if points is not None and not 0 < points < float("inf"):
+            raise ValueError(f"coarsen must be positive and finite, got {points}: pass e.g. 300, or no number")
         component = Coarsened(points=points) if options.scale is None else Coarsened(component, points)
     sampler = MIXTURES[options.clusterer](prior, component, capacity=options.capacity, **sweeps)
     return SplitMerge(sampler) if options.split_merge else sampler

@@ -16,7 +16,18 @@ from bnpgan import data, metrics, parallel, plotting, recipes, report, watching
 from bnpgan.callbacks import Callbacks
 from bnpgan.cli.classify import Extractor, extractor, stored
 from bnpgan.cli.parser import Help, Parser, refuse
-from bnpgan.cli.shared import add_data, check_seed, free, images_of_run, kept, read, reading, root_of
+from bnpgan.cli.shared import (
+    add_data,
+    check_classes,
+    check_least,
+    check_seed,
+    free,
+    images_of_run,
+    kept,
+    read,
+    reading,
+    root_of,
+)
 from bnpgan.disk import written
 from bnpgan.fidelity import fidelity
 from bnpgan.files import read_json, write_json
@@ -27,6 +38,7 @@ from bnpgan.training import load, train
 
 __all__ = ["add_evaluate", "add_sample", "add_train"]
 
+NEIGHBOURS = 5  # of precision, recall, density and coverage, where nothing else is asked for
 SCORED = 2000  # images of either kind, at most, that --best measures a checkpoint by
 
 
@@ -92,7 +104,9 @@ def add_evaluate(command: argparse.ArgumentParser) -> None:
         "directory of bnpgan classifier, an .npz of a CIFAR ResNet, or a .pth of Inception's weights",
     )
     command.add_argument("--images", type=int, help="with --extractor: how many of either kind, by default 10000")
-    command.add_argument("--neighbours", type=int, help="with --extractor: of precision to coverage, by default 5")
+    command.add_argument(
+        "--neighbours", type=int, help=f"with --extractor: of precision to coverage, by default {NEIGHBOURS}"
+    )
     command.add_argument("--tsne", action="store_true", help="draw clusters.png anew, by t-SNE")
     command.set_defaults(run=_evaluate, parser=command)
 
@@ -100,6 +114,7 @@ def add_evaluate(command: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> None:
     check_seed(options.seed)
     found = read(options.data, options)
+    check_classes(options.data, found)
     x, truth = found.x, found.labels
     for name in ("labels", "baselines"):
         if getattr(options, name) and truth is None:
@@ -184,6 +199,10 @@ def _told(options: argparse.Namespace, last_good: str = "it had not begun", step
 def _evaluate(options: argparse.Namespace) -> None:
     if options.extractor is None:
         refuse(options, ["images", "neighbours"], "nothing is measured without --extractor")
+    check_least(options, neighbours=1)
+    neighbours = NEIGHBOURS if options.neighbours is None else options.neighbours
+    if options.images is not None and options.images <= neighbours:
+        raise ValueError(f"images must be above neighbours, {neighbours}, got {options.images}: pass e.g. 10000")
     run = load(options.directory)
     images, found = images_of_run(run, options)
     if options.baselines and found.labels is None:
@@ -208,7 +227,7 @@ def _measured(run: Run, images: Images, found: data.Data, options: argparse.Name
         images,
         chosen.features,
         n=10_000 if options.images is None else options.images,
-        neighbours=5 if options.neighbours is None else options.neighbours,
+        neighbours=NEIGHBOURS if options.neighbours is None else options.neighbours,
         named=None if chosen.classifier is None else chosen.classifier.named,
         frequencies=frequencies if frequencies is not None and bool((frequencies > 0).all()) else None,
     )
@@ -259,7 +278,8 @@ def _sample(options: argparse.Namespace) -> None:
     if options.between is not None:
         refuse(options, ["scale"], "one noise is drawn for the whole path of --between")
     run = load(options.directory)
-    slots = [run.slot(k) for k in options.between or ([] if options.cluster is None else [options.cluster])]
+    slots = [run.slot(k, "between") for k in options.between or ()]
+    slots += [] if options.cluster is None else [run.slot(options.cluster)]
     which = "".join(f"-cluster{k}" for k in slots)
     usual = options.directory / f"sample{which}-seed{options.seed}.png"
     out = _empty(options, run) if options.out_dir else free(options.out or usual, (".png", ".npy"), options.overwrite)

@@ -16,6 +16,8 @@ __all__ = [
         "READING",
         "add_data",
         "add_reading",
+        "check_classes",
+        "check_least",
         "check_seed",
         "free",
         "images_of_run",
@@ -81,6 +83,8 @@ def images_of_run(run: Run, options: argparse.Namespace) -> tuple[Images, data.D
         ValueError: if it is something else.
     """
     noted = run.config["data"]
+    if options.data is None and (given := reading(options)):
+        raise ValueError(f"{next(iter(given))} has no effect: without --data what the run saw is read as it was then")
     if options.data is None and isinstance(noted, dict):  # read again as it was
         vars(options).update({name: noted[name] for name in READING if name in noted})
         noted = noted.get("source")
@@ -103,6 +107,19 @@ def check_seed(seed: int | None) -> None:
     """Raise a ``ValueError`` unless the seed is one that torch takes."""
     if seed is not None and not 0 <= seed < 2**63:
         raise ValueError(f"seed must lie in [0, 2^63), got {seed}: pass e.g. 0")
+
+
+def check_least(options: argparse.Namespace, **least: int) -> None:
+    """Raise a ``ValueError`` unless each of these options, where it was given, is at least so much."""
+    for name, smallest in least.items():
+        if (given := getattr(options, name)) is not None and given < smallest:
+            raise ValueError(f"{name} must be at least {smallest}, got {given}: pass more, or leave it out")
+
+
+def check_classes(source: str, found: data.Data) -> None:
+    """Raise a ``ValueError`` if the data have classes below 0."""
+    if found.labels is not None and (lowest := int(found.labels.min())) < 0:
+        raise ValueError(f"data: {source} has the class {lowest}: store classes as 0, 1, ..., and drop rows of none")
 
 
 def free(path: Path, endings: tuple[str, ...], overwrite: bool) -> Path:

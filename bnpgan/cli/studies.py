@@ -44,6 +44,8 @@ def _reproduce(options: argparse.Namespace) -> None:
     for name in ("seeds", "budget", "jobs", "width"):
         if (value := getattr(options, name)) is not None and value < 1:
             raise ValueError(f"--{name} must be at least 1, got {value}")
+    if options.minutes is not None and not options.minutes > 0:
+        raise ValueError(f"--minutes must be positive, got {options.minutes}")
     budget = Budget(options.budget, options.minutes, options.backbone, options.width)
     seeds, progress = range(options.seeds), not options.quiet
     run_study(study, out, methods, seeds, budget, options.jobs, options.device, options.data_root, progress)

@@ -5,6 +5,7 @@ function that changes the recipe.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -170,7 +171,11 @@ def made(kind: Kind, shape: tuple[int, ...], given: Mapping[str, Any]) -> Recipe
     recipe = kind(shape=shape, **set_first)
     for name, option in options_of(kind).items():
         if name in given and name not in set_first and not (given[name] is None and option.default is None):
-            recipe = option.put(recipe, given[name])
+            try:
+                recipe = option.put(recipe, given[name])
+            except ValueError as error:  # which names the field that the option sets
+                told = str(error)
+                raise ValueError(told if re.match(rf"{name}\b", told) else f"{name}: {told}") from None
     return recipe
 
 
