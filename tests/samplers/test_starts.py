@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 from bnpgan import data
 from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
-from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures
-from bnpgan.samplers import IGMM, Algorithm8, CRPGibbs, SliceSampler, SplitMerge, StickBreaking, starts
+from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures, PitmanYor
+from bnpgan.samplers import IGMM, Algorithm8, CRPGibbs, SliceSampler, SplitMerge, StickBreaking, settling, starts
 from bnpgan.samplers.kmeans import seeded_labels
 from bnpgan.samplers.starts import starting_labels
 
@@ -59,7 +59,7 @@ def test_merges_make_the_labels_likelier(prior, family):
     sampler = StickBreaking(prior, family, capacity=12)
     torch.manual_seed(0)
     cells = seeded_labels(x, 12)
-    merged = starts._merged(x, cells, prior, family, 12)
+    merged = settling.merged(x, cells, prior, family, 12)
     assert len(merged.unique()) < len(cells.unique())
 
     def likelihood(labels):
@@ -77,7 +77,7 @@ def test_clusters_that_are_a_little_likelier_apart_are_not_merged():
     x[30:, 0] += 5
     apart, merged = (StickBreaking(DP, family, capacity=2).log_joint(x, z) for z in (truth, 0 * truth))
     assert 0 < apart - merged < 50
-    assert torch.equal(starts._merged(x, truth, DP, family, 2), truth)
+    assert torch.equal(settling.merged(x, truth, DP, family, 2), truth)
 
 
 @pytest.mark.parametrize("family", [NormalInverseWishart(), NormalInverseGamma()])
@@ -106,6 +106,25 @@ def test_crossings_find_what_no_seed_did(monkeypatch):
     assert torch.equal(starts._crossed_with_cells(x.double(), found, 40, sampler), found)
     monkeypatch.setattr(starts, "CROSSINGS", (0, 0))
     assert torch.equal(starts._crossed_with_cells(x.double(), truth // 5, 40, sampler), truth // 5)
+
+
+@pytest.mark.parametrize(("prior", "family"), [(DP, NormalInverseWishart()), (PitmanYor(1.0, 0.3), SphericalNormal())])
+def test_regions_are_settled_anew_until_nothing_is_likelier(monkeypatch, prior, family):
+    # Of nine Gaussians two are one in these labels, one is cut in two, and between two others the border is wrong.
+    x, truth = data.grid(540, side=3, std=0.2)
+    x, wrong = x.double(), truth.clone()
+    wrong[truth == 1] = 0
+    wrong[(truth == 4) & (x[:, 0] > x[truth == 4, 0].median())] = 9
+    wrong[(truth == 7) & (x[:, 1] > x[truth == 7, 1].median())] = 8
+    sampler = StickBreaking(prior, family, capacity=10)
+    torch.manual_seed(0)
+    found = starts._with_regions_anew(x, wrong, sampler)
+    assert adjusted_rand_score(truth, found) == 1 > adjusted_rand_score(truth, wrong) + 0.2
+    assert starts._with_regions_anew(x, truth, sampler) is truth  # nothing is likelier
+    few = StickBreaking(prior, family, capacity=3)
+    assert starts._with_regions_anew(x, truth // 3, few).max() < 3  # there are no slots for more
+    monkeypatch.setattr(starts, "PIECES", 0)  # nothing is cut, and points alone move
+    assert adjusted_rand_score(truth, starts._with_regions_anew(x, wrong, sampler)) < 0.95
 
 
 class Vast(StickBreaking):
