@@ -122,8 +122,13 @@ def packed(labels: Tensor, capacity: int) -> tuple[Tensor, int]:
 
 
 def ordered(labels: Tensor, capacity: int) -> Tensor:
-    """The labels with the largest cluster in slot 0 and so on."""
-    return ranks.counts(labels, capacity).argsort(descending=True, stable=True).argsort()[labels]
+    """The labels with the largest cluster in slot 0 and so on, of equal ones first that with the first point."""
+    here, lengths = torch.arange(len(labels), device=labels.device), ranks.lengths(labels)
+    here += sum(lengths[: ranks.rank()])
+    first = torch.full((capacity,), sum(lengths), device=labels.device).scatter_reduce_(0, labels, here, "amin")
+    by_first = (-ranks.all_max(-first)).argsort(stable=True)
+    counts = ranks.counts(labels, capacity)[by_first]
+    return by_first[counts.argsort(descending=True, stable=True)].argsort()[labels]
 
 
 def _likeliest_given_others(x: Tensor, labels: Tensor, sampler: Sampler, stats: Stats) -> Tensor:

@@ -228,3 +228,8 @@ def test_a_stray_row_hides_no_clusters_however_far(far):
     partition = StickBreaking(DP, NormalInverseWishart(), capacity=20, sweeps=2).fit(x)
     assert adjusted_rand_score(truth[1:], partition.labels[1:]) == 1
     assert int(partition.counts[partition.labels[0]]) == 1
+
+
+def test_equal_clusters_are_in_the_order_of_their_first_points():
+    labels = torch.tensor([3, 3, 1, 0, 0, 5, 5, 5])
+    assert settling.ordered(labels, 6).tolist() == [1, 1, 3, 2, 2, 0, 0, 0]
