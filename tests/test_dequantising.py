@@ -78,7 +78,7 @@ def fitted(x, family):
 def test_clusters_that_agree_in_a_column_are_told_of_and_can_be_avoided(family):
     x, truth = with_counts()
     before, after = fitted(x, family), fitted(dequantised(x), family)
-    assert adjusted_rand_score(truth, before.labels) < 0.5 < 0.8 < adjusted_rand_score(truth, after.labels)
+    assert adjusted_rand_score(truth, before.labels) < 0.5 < 0.9 < adjusted_rand_score(truth, after.labels)
     assert "agreeing" in before.flags and after.flags == ()
 
 
@@ -120,4 +120,4 @@ def test_the_command_spreads_values_when_it_is_told_to(tmp_path, capsys):
     for words in ([], ["--dequantise"]):
         main(["cluster", "stick-breaking", points, "--out", labels, *briefly, *words])
         found.append(adjusted_rand_score(truth, np.load(labels)))
-    assert found[0] < 0.5 < 0.8 < found[1]  # .84 to 1 over seeds
+    assert found[0] < 0.5 < 0.9 < found[1]

@@ -15,7 +15,7 @@ from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
 from bnpgan.samplers.settling import ROUNDS, counted, followed, is_few, likeliest, ordered, packed, settled
 
-CELLS = 2, 3, 4, 6, 9, 13, 20, 30  # of k-means++ seeds, where these are not to be merged
+CELLS = 2, 3, 4, 6, 9, 13, 20, 30  # of k-means++ seeds, where these are not to be merged, or points are few
 CARRIED, EACH = 10, 4  # so many cells at least, if each has so many points: where these are fewer than dimensions too
 FAR = 1e3  # spreads of a column, at which values beyond are looked at: products keep their digits
 AMONG = 50  # points for each cell its seed is sought
@@ -39,8 +39,8 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     they are likeliest again, twice. Up to 5,000 points ask where they are likeliest given all *others*,
     :math:`n_k m(S_k \cup x_i) / m(S_k)` without :math:`x_i` in :math:`S_k`: a cluster of few points in many dimensions
     is what it is by the very point that asks, and would keep all that it has. So from one cell and from as many as
-    there are slots and points to carry them, D + 1 each or ten cells of four; of what they lead to the labels of the
-    highest ``log_joint`` are kept.
+    there are slots and points to carry them, D + 1 each or ten cells of four, and of few points, which evidence lumps
+    together soon, from several numbers between; of what they lead to the labels of the highest ``log_joint`` are kept.
 
     These are then crossed with new cells, as many, as many again, and half of that: each point goes to the likeliest
     cluster of both together, the clusters are merged as above, and what is likelier than before is kept, until three
@@ -49,7 +49,7 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     then, one by one: a cluster and up to three next to it are dissolved into cells, their points settle as above while
     all others stay, and what is likelier is kept, until as many regions as there are clusters, or ten, gained nothing
     one after another. Of many points a subset does all this, and the others follow. A family without marginal
-    likelihoods in closed form has cells alone, of several numbers between.
+    likelihoods in closed form has cells alone.
 
     Args:
         x: points ``(N, D)``.
@@ -70,7 +70,7 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     most = max(1, min(capacity, _carried(N, component.seen(x).shape[1])))
     enough = max(ENOUGH[0], ENOUGH[1] * most)
     few = x if len(x) <= enough else x[torch.randperm(len(x), device=x.device)[:enough]]
-    coarse = () if isinstance(component, ExponentialFamily) else CELLS
+    coarse = () if isinstance(component, ExponentialFamily) and not is_few(few, component) else CELLS
     tried, failed = list[tuple[float, Tensor]](), list[ValueError]()
     for cells in sorted({1, *(cells for cells in coarse if cells < most), most}):
         try:
