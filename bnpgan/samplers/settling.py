@@ -41,7 +41,7 @@ def followed(
         sampler: whose prior and component are meant.
         slots: of the labels.
         rounds: at most.
-        known: statistics whose hyper-parameters hold; ``None``: those that suit the labels.
+        known: statistics whose hyper-parameters hold, of few points; ``None``: those that suit the labels.
     """
     # A cluster of few in many dimensions is what it is by the very point that asks. Empty slots would take their share
     # of the time.
@@ -53,20 +53,15 @@ def followed(
             known = counted(x, labels, cast(ExponentialFamily, component), slots, known)
             labels = _likeliest_given_others(x, labels, sampler, known)
         else:
-            labels = likeliest(x, component, x, labels, slots, known)
+            labels = likeliest(x, component, x, labels, slots)
         if not ranks.all_max((labels != before).any().float()):
             break
     return labels
 
 
-def likeliest(
-    y: Tensor, component: Component, x: Tensor, labels: Tensor, slots: int, known: Stats | None = None
-) -> Tensor:
-    """The slots of points ``y`` under the clusters of the points ``x``; ``known`` as in :func:`followed`."""
-    if known is None:
-        stats = component.stats(x, labels, slots)
-    else:
-        stats = counted(x, labels, cast(ExponentialFamily, component), slots, known)
+def likeliest(y: Tensor, component: Component, x: Tensor, labels: Tensor, slots: int) -> Tensor:
+    """The slots of points ``y`` under the clusters of the points ``x``."""
+    stats = component.stats(x, labels, slots)
     log_weights, components = (stats.n / ranks.number(x)).log(), component.posterior_mean(stats)
     return components.assign(y, log_weights)
 

@@ -137,6 +137,7 @@ def _crossed(x: Tensor, one: Tensor, two: Tensor, sampler: Sampler) -> Tensor | 
 
 
 def _with_regions_anew(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
+    # Gains are under the hyper-parameters of the labels given; in the end the log-joint decides.
     component, prior, capacity = cast(ExponentialFamily, sampler.component), sampler.prior, sampler.capacity
     known, seen = component.stats(x, labels, capacity), component.seen(x)
     seen = seen / data_spread(seen)
