@@ -29,8 +29,15 @@ def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def brief_trainings(plain_pictures: None, brief_starts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of a few steps, which draw no picture and see few batches for the statistics of averaged weights."""
+    monkeypatch.setattr("bnpgan.standing.BATCHES", 2)
+
+
+@pytest.fixture
 def brief_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samplers start with one crossing and no regions: otherwise the start takes longer than all that is tested."""
+    """Samplers start from few cells, with one crossing and no regions: else starts take longer than what is tested."""
+    monkeypatch.setattr("bnpgan.samplers.starts.CELLS", ())
     monkeypatch.setattr("bnpgan.samplers.starts.CROSSINGS", (1, 1))
     monkeypatch.setattr("bnpgan.samplers.starts._with_regions_anew", lambda x, labels, sampler: labels)
 

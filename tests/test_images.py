@@ -17,7 +17,7 @@ from bnpgan.ranges import Range, stretched
 from bnpgan.samplers import KMeans
 from bnpgan.training import checksum, train
 
-pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 
 def grey(n=120):

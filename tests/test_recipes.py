@@ -18,7 +18,7 @@ from bnpgan.priors import PitmanYor
 from bnpgan.samplers import KMeans, SplitMerge, StickBreaking
 from bnpgan.training import load, train
 
-pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 DATA = {"mlp": small.points, "dcgan": small.images}
 slow = partial(pytest.param, marks=pytest.mark.slow)

@@ -62,7 +62,7 @@ def test_a_study_writes_over_nothing_that_no_study_has_left(tmp_path, capsys, na
     assert [path.name for path in tmp_path.iterdir()] == [name] and (tmp_path / name).read_text() == "{}"
 
 
-@pytest.mark.usefixtures("plain_pictures")
+@pytest.mark.usefixtures("brief_trainings")
 def test_a_run_that_was_stopped_goes_on_to_the_same_scores(tmp_path):
     study = STUDIES["digits"]
     whole = run_study(study, tmp_path / "whole", ["sc-gan-10"], [0], Budget(4), progress=False)
@@ -82,7 +82,7 @@ def test_processes_find_what_one_finds(tmp_path):
     assert [row["scores"] for row in one] == [row["scores"] for row in two]
 
 
-@pytest.mark.usefixtures("plain_pictures")
+@pytest.mark.usefixtures("brief_trainings")
 def test_a_budget_sets_networks_and_ends_a_run_by_the_clock(tmp_path):
     study, out = STUDIES["digits"], tmp_path / "out"
     budget = Budget(1000, minutes=0.001, backbone="dcgan", width=4)
@@ -120,7 +120,7 @@ def test_clusters_of_clothes_are_found_once_in_the_hidden_layer_and_of_digits_in
         assert (gan.clusterer.component.scale is not None) == codes  # the hidden layer has other units
 
 
-@pytest.mark.usefixtures("plain_pictures")
+@pytest.mark.usefixtures("brief_trainings")
 def test_a_study_trains_on_the_bytes_of_its_images_and_judges_what_is_drawn(tmp_path, monkeypatch):
     if not (root := os.environ.get("BNPGAN_DATA")):
         pytest.skip("BNPGAN_DATA is not set: the folder of the images")
@@ -135,7 +135,7 @@ def test_a_study_trains_on_the_bytes_of_its_images_and_judges_what_is_drawn(tmp_
     assert row["scores"]["frechet_distance"] > 0 and 0 <= row["scores"]["recall"] <= 1 <= row["scores"]["modes"] <= 12
 
 
-@pytest.mark.usefixtures("plain_pictures")
+@pytest.mark.usefixtures("brief_trainings")
 def test_logo_gan_rc_clusters_what_the_judge_sees(tmp_path, monkeypatch):
     x, truth = (part[:600] for part in data.digits())
     torch.manual_seed(0)
@@ -236,7 +236,7 @@ def test_every_method_of_every_study_is_built_for_few_steps_and_for_all():
                 assert method.make(steps).recipe is not None, (study.name, name)
 
 
-@pytest.mark.usefixtures("plain_pictures")
+@pytest.mark.usefixtures("brief_trainings")
 def test_a_study_of_data_trains_each_method_on_its_own(tmp_path):
     study = STUDIES["variance-sensitivity"]
     narrow, wide_ = run_study(study, tmp_path, ["gan-0.0125", "gan-0.4"], [0], Budget(2), progress=False)
@@ -245,7 +245,7 @@ def test_a_study_of_data_trains_each_method_on_its_own(tmp_path):
     assert configs[0]["checksum"] != configs[1]["checksum"]
 
 
-@pytest.mark.usefixtures("plain_pictures")
+@pytest.mark.usefixtures("brief_trainings")
 def test_runs_in_frames_are_loaded_from_their_directories_and_drawn_in_the_units_of_training(tmp_path):
     study = STUDIES["mixture10"]
     (row,) = run_study(study, tmp_path, ["class-conditional-framed"], [0], Budget(3), progress=False)

@@ -26,7 +26,7 @@ from bnpgan.priors import PitmanYor
 from bnpgan.samplers import Clusterer, KMeans, StickBreaking
 from bnpgan.training import load, train
 
-pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 
 @dataclass(frozen=True)

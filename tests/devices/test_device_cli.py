@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from bnpgan.cli import main
 
-pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 SMALL = ["--backbone", "mlp", "--batch", "16", "--quiet", "--device", "cuda"]
 MIC = ["mic-gan", "--capacity", "6", "--warmup", "2", "--every", "2", "--sweeps", "1"]

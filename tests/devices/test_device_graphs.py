@@ -93,7 +93,7 @@ def test_rates_fall_in_graphs(gpu):
     assert_same(*(moved(dict(run.gan.generator.named_parameters()), "cpu") for run in runs), rtol=0, atol=0)
 
 
-@pytest.mark.usefixtures("plain_pictures")
+@pytest.mark.usefixtures("brief_trainings")
 def test_a_run_with_graphs_goes_on_as_if_never_stopped(gpu, tmp_path):
     x, _ = small.points()
     gan = small.gan("sc_gan", x).scheduled(graphs=True, penalty=R1(1.0, every=2))

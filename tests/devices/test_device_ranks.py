@@ -35,7 +35,7 @@ def test_what_ranks_exchange_is_on_the_device(gpu):
     assert_same(found, [x, x, x, x, x.mean(0), labels.bincount()])
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("alone", "brief_starts")
 def test_points_of_ranks_are_clustered_on_the_device(gpu):
     x, truth = data.ring(300)
     there = x.to(gpu.device)

@@ -8,7 +8,7 @@ from bnpgan import data
 from bnpgan.cli import main
 from bnpgan.reproduce.plane import coverage
 
-pytestmark = pytest.mark.usefixtures("plain_pictures")
+pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 
 def test_points_of_a_device_cover_modes_as_those_of_the_cpu(gpu):

@@ -17,7 +17,7 @@ from bnpgan.recipes import RECIPES
 from bnpgan.samplers import FixedLabels, KMeans
 from bnpgan.training import load, train
 
-pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 IMAGES = {"mic_gan", "sc_gan", "gm_gan", "precomputed_label_gan"}  # the others train on points, below
 ON_IMAGES = [pytest.param(name, marks=[] if name in IMAGES else [pytest.mark.slow]) for name in RECIPES]

@@ -14,7 +14,7 @@ from bnpgan.models import ADA, DCGAN, Augmented, Discriminator, MaskedHead
 from bnpgan.models.ada import _placed
 from bnpgan.training import load, train
 
-pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 OFF = ADA(shifts=False, scales=False, colours=True)
 

@@ -14,7 +14,7 @@ from bnpgan.models.resnet import ResNetBlock
 from bnpgan.run import Run
 from bnpgan.training import load, train
 
-pytestmark = pytest.mark.usefixtures("plain_pictures", "brief_starts")
+pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 K, Z, WIDTH = 5, 6, 4
 NARROW = {name: replace(backbone, width=WIDTH) for name, backbone in BACKBONES.items()}

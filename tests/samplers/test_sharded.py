@@ -67,7 +67,7 @@ def noting(cls, name: str, drawn: list) -> None:
 
 def run_rank(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    starts.CROSSINGS, starts.PATIENCE = (1, 1), 1  # a start takes longer than all that is tested
+    starts.CELLS, starts.CROSSINGS, starts.PATIENCE = (), (1, 1), 1  # a start takes longer than all that is tested
     distributed.init_process_group("gloo", init_method=f"file://{folder}/init", rank=rank, world_size=2)
     found: dict = {"chains": {}, "kmeans": {}, "fits": {}}
     half = slice(2) if rank == 0 else slice(2, None)
