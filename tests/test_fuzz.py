@@ -28,7 +28,7 @@ from test_training import assert_same_run
 from bnpgan import data
 from bnpgan.training import load, train
 
-pytestmark = pytest.mark.usefixtures("brief_trainings")
+pytestmark = pytest.mark.usefixtures("plain_pictures")
 
 FAST, SLOW = range(200), pytest.param(range(200, 2200), marks=pytest.mark.slow)
 ROOM = 2**31  # bytes that a process which reads such files may ask for

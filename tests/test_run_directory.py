@@ -22,7 +22,7 @@ from bnpgan.files import append_line, load_tensors, read_json, save_tensors, wri
 from bnpgan.losses import NonSaturating
 from bnpgan.training import load, train
 
-pytestmark = pytest.mark.usefixtures("brief_trainings")
+pytestmark = pytest.mark.usefixtures("plain_pictures")
 
 FILES = (
     *("config.json", "metrics.json", "stats.jsonl", "samples.png", "clusters.png", "report.html"),
