@@ -36,7 +36,7 @@ def brief_trainings(plain_pictures: None, brief_starts: None, monkeypatch: pytes
 
 @pytest.fixture
 def brief_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samplers start from few cells, with one crossing and no regions: else starts take longer than what is tested."""
+    """Samplers start from one cell and from many, with one crossing and no regions: else they take too long."""
     monkeypatch.setattr("bnpgan.samplers.starts.CELLS", ())
     monkeypatch.setattr("bnpgan.samplers.starts.CROSSINGS", (1, 1))
     monkeypatch.setattr("bnpgan.samplers.starts._with_regions_anew", lambda x, labels, sampler: labels)
