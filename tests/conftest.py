@@ -39,7 +39,7 @@ def brief_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samplers start from one cell and from many, with one crossing and no regions: else they take too long."""
     monkeypatch.setattr("bnpgan.samplers.starts.CELLS", ())
     monkeypatch.setattr("bnpgan.samplers.starts.CROSSINGS", (1, 1))
-    monkeypatch.setattr("bnpgan.samplers.starts._with_regions_anew", lambda x, labels, sampler: labels)
+    monkeypatch.setattr("bnpgan.samplers.starts.with_regions_anew", lambda x, labels, sampler: labels)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,9 @@ from bnpgan.samplers.base import Sampler
 
 ROUNDS = 10  # at most, in which points follow the clusters
 ALONE = 5000  # points, of which each can go where it is likeliest given the others
+CARRIED, EACH = 10, 4  # so many cells at least, if each has so many points: where these are fewer than dimensions too
+AMONG = 50  # points for each cell its seed is sought
+ALIKE = 1e-4  # nats by which two that found the same may differ
 NEAR = 64  # other clusters with which one is compared: in many dimensions the pieces of one may lie far apart
 
 
@@ -108,6 +111,11 @@ def counted(x: Tensor, labels: Tensor, component: ExponentialFamily, slots: int,
     if known is None:
         return component.stats(x, labels, slots)
     return component.with_sums(known, ranks.all_sum(component.feature_sums(x, labels, slots, known.prior)))
+
+
+def carried(n: int, dimensions: int) -> int:
+    """The most cells into which so many points are cut."""
+    return max(n // (dimensions + 1), min(CARRIED, n // EACH))
 
 
 def packed(labels: Tensor, capacity: int) -> tuple[Tensor, int]:

@@ -9,25 +9,30 @@ from torch import Tensor
 from bnpgan import ranks
 from bnpgan.components.base import ExponentialFamily
 from bnpgan.components.shapes import data_center, data_spread
-from bnpgan.engine.quadratic import squared_distances
 from bnpgan.partition import check_points
 from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
-from bnpgan.samplers.settling import ROUNDS, counted, followed, is_few, likeliest, ordered, packed, settled
+from bnpgan.samplers.regions import with_regions_anew
+from bnpgan.samplers.settling import (
+    ALIKE,
+    AMONG,
+    ROUNDS,
+    carried,
+    followed,
+    is_few,
+    likeliest,
+    ordered,
+    packed,
+    settled,
+)
 
 CELLS = 2, 3, 4, 6, 9, 13, 20, 30  # of k-means++ seeds, where these are not to be merged, or points are few
-CARRIED, EACH = 10, 4  # so many cells at least, if each has so many points: where these are fewer than dimensions too
 FAR = 1e3  # spreads of a column, at which values beyond are looked at: products keep their digits
-AMONG = 50  # points for each cell its seed is sought
 ENOUGH = 20_000, 200  # points that do so: so many at most, or to a cell where these are more
 SMALL = 2000  # points of which a start is quick, and quicker on the CPU than the launches of its operations on a GPU
 CROSSINGS, VAIN = (4, 6), (3, 2)  # at most, with other cells, and in vain one after another: of few points, of many
 COARSER = 1, 1, 2  # times than the finest: the cells of crossings, in turn
 GAIN = 3.0  # nats, a Bayes factor of twenty: a crossing that has less was in vain
-REGION, PIECES = 4, 4  # clusters that are dissolved together, at most, and cells for each
-PATIENCE = 10  # regions in vain one after another, or as many as clusters: of few points, of many crossings gain more
-LITTLE = 0.5  # nats, not worth another try
-ALIKE = 1e-4  # nats by which two that found the same may differ
 
 
 def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
@@ -67,7 +72,7 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
         return starting_labels(x.cpu(), sampler).to(x.device)
     x = _within_reach(x)
     N, capacity, component = int(ranks.number(x)), sampler.capacity, sampler.component
-    most = max(1, min(capacity, _carried(N, component.seen(x).shape[1])))
+    most = max(1, min(capacity, carried(N, component.seen(x).shape[1])))
     enough = max(ENOUGH[0], ENOUGH[1] * most)
     few = x if len(x) <= enough else x[torch.randperm(len(x), device=x.device)[:enough]]
     coarse = () if isinstance(component, ExponentialFamily) and not is_few(few, component) else CELLS
@@ -84,7 +89,7 @@ def starting_labels(x: Tensor, sampler: Sampler) -> Tensor:
     best = next(labels for height, labels in tried if not height < highest - ALIKE)  # in any units, for all rounding
     if isinstance(component, ExponentialFamily) and most > 1:
         best = _crossed_with_cells(few, best, most, sampler)
-        best = _with_regions_anew(few, best, sampler) if is_few(few, component) else best
+        best = with_regions_anew(few, best, sampler) if is_few(few, component) else best
     if len(few) < len(x):
         best = settled(x, likeliest(x, component, few, best, capacity), sampler, capacity)
     return ordered(best, capacity)
@@ -134,46 +139,3 @@ def _crossed(x: Tensor, one: Tensor, two: Tensor, sampler: Sampler) -> Tensor | 
     labels = component.posterior_mean(both).assign(x, (both.n / both.n.sum()).log())
     labels = ordered(settled(x, followed(x, labels, sampler, slots, rounds=1), sampler, slots), slots)
     return labels if ranks.counts(labels, slots)[capacity:].sum() == 0 else None
-
-
-def _with_regions_anew(x: Tensor, labels: Tensor, sampler: Sampler) -> Tensor:
-    # Gains are under the hyper-parameters of the labels given; in the end the log-joint decides.
-    component, prior, capacity = cast(ExponentialFamily, sampler.component), sampler.prior, sampler.capacity
-    known, seen = component.stats(x, labels, capacity), component.seen(x)
-    seen = seen / data_spread(seen)
-    counts, heights = ranks.counts(labels, capacity), component.log_marginal(component.with_sums(known, known.sums))
-    places, found, vain = _sums(seen, labels, capacity), labels, 0
-    while vain < max(PATIENCE, len(used := counts.nonzero().flatten())):
-        with ranks.alike(x.device):
-            k, size = torch.randint(len(used), (1,)), int(torch.randint(1, REGION + 1, ()))
-        means, vain = places[used] / counts[used, None], vain + 1
-        region = used[squared_distances(means[k], means)[0].argsort()[:size]]
-        inside, cells = torch.isin(found, region), _carried(int(counts[region].sum()), seen.shape[1])
-        cells = min(cells, PIECES * len(region))
-        if cells < 2:
-            continue
-        with suppress(ValueError):  # as above
-            y, near = x[inside], seen[inside]
-            anew = followed(y, seeded_labels(near, cells, AMONG * cells), sampler, cells, rounds=2, known=known)
-            anew, K = packed(settled(y, anew, sampler, cells, known), cells)
-            slots = torch.cat([region, (counts == 0).nonzero().flatten()])[: max(K, len(region))]
-            if len(slots) < K:
-                continue
-            then = counts.index_put((slots,), ranks.counts(anew, len(slots)))
-            parts = component.log_marginal(counted(y, anew, component, len(slots), known))
-            gain = float(parts.sum() - heights[region].sum() + prior.log_eppf(then) - prior.log_eppf(counts))
-            if gain > ALIKE:
-                found, counts = found.masked_scatter(inside, slots[anew]), then
-                heights[slots], places[slots] = parts, _sums(near, anew, len(slots))
-                vain = 0 if gain > LITTLE else vain
-    found = followed(x, found, sampler, capacity, rounds=ROUNDS)
-    return found if float(sampler.log_joint(x, found)) > float(sampler.log_joint(x, labels)) + ALIKE else labels
-
-
-def _sums(x: Tensor, labels: Tensor, slots: int) -> Tensor:
-    return ranks.all_sum(x.new_zeros(slots, x.shape[1]).index_add_(0, labels, x))
-
-
-def _carried(n: int, dimensions: int) -> int:
-    # Cells that so many points can carry.
-    return max(n // (dimensions + 1), min(CARRIED, n // EACH))

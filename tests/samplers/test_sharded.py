@@ -19,7 +19,7 @@ from bnpgan import ranks
 from bnpgan.components import NormalInverseGamma, NormalInverseWishart, SemiConjugateNormal, shapes
 from bnpgan.grids import Grid
 from bnpgan.priors import DirichletProcess
-from bnpgan.samplers import CRPGibbs, KMeans, Sharded, StickBreaking, starts
+from bnpgan.samplers import CRPGibbs, KMeans, Sharded, StickBreaking, regions, starts
 from bnpgan.testing.law import Law, hotelling, run_chains
 
 POINTS = torch.tensor([[0.0], [2.0], [0.1], [2.1]], dtype=torch.float64)  # each pair on both ranks
@@ -67,7 +67,7 @@ def noting(cls, name: str, drawn: list) -> None:
 
 def run_rank(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    starts.CELLS, starts.CROSSINGS, starts.PATIENCE = (), (1, 1), 1  # a start takes longer than all that is tested
+    starts.CELLS, starts.CROSSINGS, regions.PATIENCE = (), (1, 1), 1  # a start takes longer than all that is tested
     distributed.init_process_group("gloo", init_method=f"file://{folder}/init", rank=rank, world_size=2)
     found: dict = {"chains": {}, "kmeans": {}, "fits": {}}
     half = slice(2) if rank == 0 else slice(2, None)

@@ -12,8 +12,19 @@ from bnpgan import data
 from bnpgan.components import DirichletCategorical, NormalInverseGamma, NormalInverseWishart, SphericalNormal
 from bnpgan.components.semi_conjugate_normal import SemiConjugateNormal
 from bnpgan.priors import DirichletProcess, MixtureOfFiniteMixtures, PitmanYor
-from bnpgan.samplers import IGMM, Algorithm8, CRPGibbs, SliceSampler, SplitMerge, StickBreaking, settling, starts
+from bnpgan.samplers import (
+    IGMM,
+    Algorithm8,
+    CRPGibbs,
+    SliceSampler,
+    SplitMerge,
+    StickBreaking,
+    regions,
+    settling,
+    starts,
+)
 from bnpgan.samplers.kmeans import seeded_labels
+from bnpgan.samplers.regions import with_regions_anew
 from bnpgan.samplers.starts import starting_labels
 
 DP = DirichletProcess(1.0)
@@ -118,13 +129,13 @@ def test_regions_are_settled_anew_until_nothing_is_likelier(monkeypatch, prior, 
     wrong[(truth == 7) & (x[:, 1] > x[truth == 7, 1].median())] = 8
     sampler = StickBreaking(prior, family, capacity=10)
     torch.manual_seed(0)
-    found = starts._with_regions_anew(x, wrong, sampler)
+    found = with_regions_anew(x, wrong, sampler)
     assert adjusted_rand_score(truth, found) == 1 > adjusted_rand_score(truth, wrong) + 0.2
-    assert starts._with_regions_anew(x, truth, sampler) is truth  # nothing is likelier
+    assert with_regions_anew(x, truth, sampler) is truth  # nothing is likelier
     few = StickBreaking(prior, family, capacity=3)
-    assert starts._with_regions_anew(x, truth // 3, few).max() < 3  # there are no slots for more
-    monkeypatch.setattr(starts, "PIECES", 0)  # nothing is cut, and points alone move
-    assert adjusted_rand_score(truth, starts._with_regions_anew(x, wrong, sampler)) < 0.95
+    assert with_regions_anew(x, truth // 3, few).max() < 3  # there are no slots for more
+    monkeypatch.setattr(regions, "PIECES", 0)  # nothing is cut, and points alone move
+    assert adjusted_rand_score(truth, with_regions_anew(x, wrong, sampler)) < 0.95
 
 
 class Vast(StickBreaking):
@@ -184,7 +195,7 @@ def test_regions_find_what_crossings_do_not(monkeypatch):
     monkeypatch.setattr(starts, "CELLS", ())  # from few cells they are found too
     torch.manual_seed(0)
     height = sampler.log_joint(x, sampler.init(x))
-    monkeypatch.setattr(starts, "_with_regions_anew", lambda x, labels, sampler: labels)
+    monkeypatch.setattr(starts, "with_regions_anew", lambda x, labels, sampler: labels)
     torch.manual_seed(0)
     assert sampler.log_joint(x, sampler.init(x)) < height - 3
 
