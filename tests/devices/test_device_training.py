@@ -21,6 +21,8 @@ pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 IMAGES = {"mic_gan", "sc_gan", "gm_gan", "precomputed_label_gan"}  # the others train on points, below
 ON_IMAGES = [pytest.param(name, marks=[] if name in IMAGES else [pytest.mark.slow]) for name in RECIPES]
+RIVALS = {"info_gan", "cluster_gan", "deli_gan", "dm_gan", "m_gan", "md_gan"}
+ON_POINTS = [pytest.param(name, marks=[pytest.mark.slow] if name in RIVALS else []) for name in RECIPES]
 VARIANTS = {
     "mic_gan by sticks in every layer": ("mic_gan", {"sticks": True, "every_layer": True}),
     "mic_gan with split-merge": ("mic_gan", {"scale": 0.0, "split_merge": True, "encoder_hidden": True}),
@@ -60,7 +62,7 @@ def weights(run):
     return moved([dict(part.named_parameters()) for part in (run.gan.generator, run.averaged)], "cpu")
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ON_POINTS)
 def test_every_recipe_goes_on_with_points_as_if_never_stopped(gpu, tmp_path, recipe):
     gan, given = begun(recipe, *small.points())
     x, given = small.points()[0], {**given, "device": gpu.device}

@@ -140,7 +140,8 @@ def test_log_joint_is_that_of_the_enumeration():
         assert float(sampler.log_joint(x, z)) == pytest.approx(log_joint - math.log(names), abs=1e-6)
 
 
-# Tests of the test: each sampler below is wrong in one way, and the same check with the same settings must notice.
+# Tests of the test: each sampler below is wrong in one way, and the same check with the same settings must notice. The
+# fast runs have the first.
 
 MUTANTS = {
     "own parameter not among the auxiliaries": ("density[i, C] = density[i, k]", "pass"),
@@ -148,7 +149,10 @@ MUTANTS = {
 }
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+FIRST, *OTHERS = MUTANTS
+
+
+@pytest.mark.parametrize("name", [FIRST, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)])
 def test_wrong_sampler_is_noticed(name):
     x = points(2, N)
     assert law(PY, x).p_value(short_chains(build(PY, niw(2), rewritten(Algorithm8, *MUTANTS[name])), x)) < LEVEL
@@ -163,6 +167,7 @@ class MeanWithoutPrior(SemiConjugateNormal):
         return DiagonalGaussians(torch.where(n > 0, mean, drawn.mean), drawn.variance)
 
 
+@pytest.mark.slow
 def test_wrong_posterior_is_noticed():
     x = points(2, N)
     wrong = build(PY, semi(2, MeanWithoutPrior))

@@ -161,6 +161,7 @@ class CountsAgain(SplitMerge):
         return Tilted(base.concentration)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "move", "moves"),
     [(LaunchFromTheSplit, Allocation.grow, 2000), (ProposalForgotten, Allocation.plug_in, 900)],
