@@ -94,7 +94,7 @@ class Methods:
             MICGAN,
             capacity=slots or self.slots,
             encoder=Encoder(first_steps=1000, steps=500, shift=2, warp=self.warp, hidden=self.alike is not None),
-            schedule=common(warmup=WARMUP * round_, every=round_)
+            schedule=common(warmup=(slots or self.slots) // 2 * round_, every=round_)
             if self.alike is None
             else common(warmup=ONCE * round_, every=None),
         )
