@@ -18,6 +18,7 @@ from bnpgan.features import FixedEncoder
 from bnpgan.images import images_of
 from bnpgan.models import DCGAN
 from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, runs, wide
+from bnpgan.reproduce.images import HANDWRITTEN
 from bnpgan.reproduce.imbalance import imbalance, thinned
 from bnpgan.reproduce.plane import coverage
 from bnpgan.reproduce.study import Method
@@ -234,6 +235,11 @@ def test_every_method_of_every_study_is_built_for_few_steps_and_for_all():
         for name, method in study.methods.items():
             for steps in (2, study.steps) if method.make else ():
                 assert method.make(steps).recipe is not None, (study.name, name)
+
+
+def test_the_warm_up_of_more_slots_is_longer_but_leaves_rounds():
+    for slots, warmup in ((10, 5000), (20, 5000), (25, 6000), (30, 7500), (100, 8000)):
+        assert HANDWRITTEN.mic_gan(12_000, slots).schedule.warmup == warmup
 
 
 @pytest.mark.usefixtures("brief_trainings")

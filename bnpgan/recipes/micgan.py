@@ -41,7 +41,8 @@ class MICGAN(Recipe):
     each round. As flat options, for ``mic_gan`` and the command line, see ``bnpgan train mic-gan --help``.
 
     Args:
-        capacity: the number of slots; at least twice the number of clusters that you expect.
+        capacity: the number of slots; at least twice the number of clusters that you expect. With more slots take a
+            longer warm-up, so that each sees as many images in it.
         clusterer: above all the scale of its component decides how many clusters there are, a larger one fewer; codes
             of different slots lie at distance sqrt(2).
         encoder: how Q learns.

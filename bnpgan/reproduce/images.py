@@ -60,8 +60,9 @@ COLUMNS = {
     "reverse_kl": ("reverse KL", ".4f"),
     "gap": ("label gap closed", ".0%"),
 }
-ROUNDS, WARMUP = 14, 10  # of MIC-GAN: 14 rounds after as many steps as 10 of them have
-ONCE = 16  # or a single partition after as many steps as 16 have: it is as good as what the generator has found by then
+ROUNDS = 24  # into which the steps of MIC-GAN are cut
+WARMUP = 10, 16  # of them at least and at most: half as many as there are slots, so that each sees as many images
+ONCE = 16  # where there is a single partition: it is as good as what the generator has found by then
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,12 @@ class Methods:
 
     def mic_gan(self, steps: int, slots: int | None = None) -> MixtureGAN:
         """MIC-GAN; how many clusters there are is not given, slots that are found superfluous are left empty."""
-        round_ = max(1, steps // (ROUNDS + WARMUP))
+        round_, slots = max(1, steps // ROUNDS), slots or self.slots
         recipe = self.recipe(
             MICGAN,
-            capacity=slots or self.slots,
+            capacity=slots,
             encoder=Encoder(first_steps=1000, steps=500, shift=2, warp=self.warp, hidden=self.alike is not None),
-            schedule=common(warmup=(slots or self.slots) // 2 * round_, every=round_)
+            schedule=common(warmup=min(max(slots // 2, WARMUP[0]), WARMUP[1]) * round_, every=round_)
             if self.alike is None
             else common(warmup=ONCE * round_, every=None),
         )

@@ -81,5 +81,5 @@ def _cell(values: Sequence[float], form: str) -> str:
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return ""
-    mean = format(float(np.mean(known)), form)
+    mean = format(float(np.mean(known)), f"z{form}")  # no "-0"
     return mean if len(known) == 1 else f"{mean} ± {format(float(np.std(known, ddof=1)) / math.sqrt(len(known)), form)}"
