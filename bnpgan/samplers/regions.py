@@ -12,7 +12,7 @@ from bnpgan.components.shapes import data_spread
 from bnpgan.engine.quadratic import squared_distances
 from bnpgan.samplers.base import Sampler
 from bnpgan.samplers.kmeans import seeded_labels
-from bnpgan.samplers.settling import ALIKE, AMONG, ROUNDS, carried, counted, followed, packed, settled
+from bnpgan.samplers.settling import ALIKE, AMONG, ROUNDS, carried, counted, followed, packed, settled, totals
 
 REGION, PIECES = 4, 4  # clusters that are dissolved together, at most, and cells for each
 PATIENCE = 10  # regions in vain one after another, or as many as clusters
@@ -48,7 +48,7 @@ class _Regions:
         self.heights = self.component.log_marginal(self.component.with_sums(self.known, self.known.sums))
         self.seen = self.component.seen(x)
         self.seen = self.seen / data_spread(self.seen)
-        self.counts, self.places = ranks.counts(labels, capacity), _sums(self.seen, labels, capacity)
+        self.counts, self.places = ranks.counts(labels, capacity), totals(self.seen, labels, capacity)
 
     @property
     def used(self) -> Tensor:
@@ -81,9 +81,5 @@ class _Regions:
             gain = float(parts.sum() - self.heights[region].sum() + prior)
             if gain > ALIKE:
                 self.labels, self.counts = self.labels.masked_scatter(inside, slots[anew]), then
-                self.heights[slots], self.places[slots] = parts, _sums(near, anew, len(slots))
+                self.heights[slots], self.places[slots] = parts, totals(near, anew, len(slots))
         return max(gain, 0.0)
-
-
-def _sums(x: Tensor, labels: Tensor, slots: int) -> Tensor:
-    return ranks.all_sum(x.new_zeros(slots, x.shape[1]).index_add_(0, labels, x))

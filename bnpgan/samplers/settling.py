@@ -118,6 +118,11 @@ def carried(n: int, dimensions: int) -> int:
     return max(n // (dimensions + 1), min(CARRIED, n // EACH))
 
 
+def totals(x: Tensor, labels: Tensor, slots: int) -> Tensor:
+    """The sums of the points of each slot, ``(slots, D)``."""
+    return ranks.all_sum(x.new_zeros(slots, x.shape[1]).index_add_(0, labels, x))
+
+
 def packed(labels: Tensor, capacity: int) -> tuple[Tensor, int]:
     """The labels with the slots that are in use first, and how many these are."""
     used = ranks.counts(labels, capacity) > 0
@@ -152,7 +157,7 @@ def _near(x: Tensor, labels: Tensor, counts: Tensor, component: ExponentialFamil
     if int(used.sum()) <= NEAR + 1:
         return (used[:, None] & used).fill_diagonal_(False)
     x, places = component.seen(x), used.nonzero().flatten()
-    means = ranks.all_sum(x.new_zeros(len(counts), x.shape[1]).index_add_(0, labels, x))[used] / counts[used, None]
+    means = totals(x, labels, len(counts))[used] / counts[used, None]
     means = means / data_spread(x)
     nearest = squared_distances(means, means).fill_diagonal_(torch.inf).argsort(1)[:, :NEAR]
     near = torch.zeros(len(counts), len(counts), dtype=torch.bool, device=x.device)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("brief_trainings")
 
 IMAGES = {"mic_gan", "sc_gan", "gm_gan", "precomputed_label_gan"}  # the others train on points, below
 ON_IMAGES = [pytest.param(name, marks=[] if name in IMAGES else [pytest.mark.slow]) for name in RECIPES]
-RIVALS = {"info_gan", "cluster_gan", "deli_gan", "dm_gan", "m_gan", "md_gan"}
+RIVALS = {"info_gan", "cluster_gan", "deli_gan", "dm_gan", "m_gan", "md_gan"}  # on a device in the slow runs alone
 ON_POINTS = [pytest.param(name, marks=[pytest.mark.slow] if name in RIVALS else []) for name in RECIPES]
 VARIANTS = {
     "mic_gan by sticks in every layer": ("mic_gan", {"sticks": True, "every_layer": True}),
