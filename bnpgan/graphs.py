@@ -77,13 +77,19 @@ class Captured:
         return result
 
     def _captured(self, flag: bool) -> tuple[torch.cuda.CUDAGraph, Tensor]:
-        graph = torch.cuda.CUDAGraph()
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        generator = torch.cuda.default_generators[torch.cuda.current_device()]
+        state = generator.clone_state()
         try:
             with torch.cuda.graph(graph):
                 result = self.step(flag)
         except RuntimeError as error:
+            # A capture that fails leaves its stream the current one, and a generator that refuses to draw.
+            torch.cuda.set_stream(stream)
+            generator.graphsafe_set_state(state)
+            cause = error.__context__ or error  # the end of a capture that has failed fails too
             raise ValueError(
-                f"graphs: a part of this GAN cannot be captured in a CUDA graph ({str(error).splitlines()[0]}): "
+                f"graphs: a part of this GAN cannot be captured in a CUDA graph ({str(cause).splitlines()[0]}): "
                 "train without graphs"
             ) from error
         return graph, result

@@ -36,8 +36,8 @@ def brief_trainings(plain_pictures: None, brief_starts: None, monkeypatch: pytes
 
 @pytest.fixture
 def brief_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Samplers start from one cell and from many, with one crossing and no regions: else they take too long."""
-    monkeypatch.setattr("bnpgan.samplers.starts.CELLS", ())
+    """Samplers start from one cell, four and many, with one crossing and no regions: else they take too long."""
+    monkeypatch.setattr("bnpgan.samplers.starts.CELLS", (4,))
     monkeypatch.setattr("bnpgan.samplers.starts.CROSSINGS", (1, 1))
     monkeypatch.setattr("bnpgan.samplers.starts.with_regions_anew", lambda x, labels, sampler: labels)
 

@@ -225,9 +225,17 @@ class _GeneratorOnGPU(torch.Generator):
     # As on a real device, its numbers are not those of the CPU under the same seed.
 
     device = CUDA
+    refuses = False
 
     def manual_seed(self, seed: int) -> torch.Generator:
         return super().manual_seed(seed + 1)
+
+    def clone_state(self) -> torch.Generator:
+        return _GeneratorOnGPU().set_state(self.get_state())
+
+    def graphsafe_set_state(self, state: torch.Generator) -> torch.Generator:
+        self.refuses = False
+        return self.set_state(state.get_state())
 
 
 class PretendedGPU:
@@ -245,6 +253,8 @@ class PretendedGPU:
     def launched(self, func: Any, args: Any, kwargs: Any, drawn: bool) -> Any:
         """What a kernel gives; while a graph is captured, that is noted."""
         if self.capturing is None:
+            if drawn and self.generator.refuses:
+                raise RuntimeError("Offset increment outside graph capture encountered unexpectedly.")
             return func(*args, **kwargs)
         return self.capturing.note(func, args, kwargs, drawn)
 
@@ -274,6 +284,9 @@ class PretendedGPU:
         state, self.capturing = self.generator.get_state(), graph
         try:
             yield
+        except RuntimeError as error:
+            self.generator.refuses = True
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture") from error
         finally:
             self.capturing = None
             self.generator.set_state(state)
@@ -324,6 +337,8 @@ def pretended() -> Iterator[PretendedGPU]:
         "device": lambda device: nullcontext(),
         "Stream": mock.MagicMock,
         "current_stream": mock.MagicMock,
+        "set_stream": lambda stream: None,
+        "default_generators": (gpu.generator,),
         "stream": lambda stream: nullcontext(),
         "CUDAGraph": lambda: Graph(gpu.drawing),
         "graph": gpu.capture,
