@@ -93,6 +93,11 @@ def test_a_budget_sets_networks_and_ends_a_run_by_the_clock(tmp_path):
     assert run.gan.recipe.backbone == DCGAN(width=4) and len(run.partition.labels) == 1797
     with pytest.raises(ValueError, match="a run of width=4, not 8"):
         run_study(study, out, ["sc-gan-10"], [0], replace(budget, width=8), progress=False)
+    with pytest.raises(ValueError, match="a run of graphs=False, not True"):
+        run_study(study, out, ["sc-gan-10"], [0], replace(budget, graphs=True), progress=False)
+    before_graphs = {name: value for name, value in row.items() if name != "graphs"}
+    (out / "sc-gan-10" / "0" / "row.json").write_text(json.dumps(before_graphs))
+    assert run_study(study, out, ["sc-gan-10"], [0], budget, progress=False)[0]["scores"] == row["scores"]
     (out / "sc-gan-10" / "0" / "row.json").unlink()  # killed before it was written, when the time was over already
     (again,) = run_study(study, out, ["sc-gan-10"], [0], budget, progress=False)
     assert again["taken"] == row["taken"] + 1 and again["scores"]["nmi"] > 0

@@ -27,6 +27,7 @@ def add_reproduce(command: argparse.ArgumentParser) -> None:
         kind.add_argument("--minutes", type=float, help="end each run after so many minutes of training")
         kind.add_argument("--backbone", help="other networks than the study's")
         kind.add_argument("--width", type=int, help="of the networks; by default the study's")
+        kind.add_argument("--graphs", action="store_true", help="steps on a GPU are CUDA graphs, a launch each")
         kind.add_argument("--data-root", type=Path, help="the folder of the data sets; else BNPGAN_DATA")
         kind.add_argument("--jobs", type=int, default=1, help="runs at a time, each with one thread")
         kind.add_argument("--out", type=Path, help=f"the directory of the study; by default runs/reproduce/{name}")
@@ -46,7 +47,7 @@ def _reproduce(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be at least 1, got {value}")
     if options.minutes is not None and not options.minutes > 0:
         raise ValueError(f"--minutes must be positive, got {options.minutes}")
-    budget = Budget(options.budget, options.minutes, options.backbone, options.width)
+    budget = Budget(options.budget, options.minutes, options.backbone, options.width, options.graphs)
     seeds, progress = range(options.seeds), not options.quiet
     run_study(study, out, methods, seeds, budget, options.jobs, options.device, options.data_root, progress)
     torch.manual_seed(0)
@@ -54,6 +55,7 @@ def _reproduce(options: argparse.Namespace) -> None:
     chosen = f" --methods {options.methods}" if options.methods else ""
     for name in ("minutes", "backbone", "width"):
         chosen += f" --{name} {value}" if (value := getattr(options, name)) is not None else ""
+    chosen += " --graphs" if options.graphs else ""
     before = read_json(out / "study.json")["command"].split(AND) if (out / "study.json").exists() else []
     command = f"bnpgan reproduce {study.name}{chosen} --seeds {options.seeds} --budget {options.budget}"
     command = AND.join(dict.fromkeys([*before, command]))  # rows of earlier ones are told with them

@@ -135,10 +135,9 @@ def _one(task: _Task) -> Row:
     if path.exists():
         stored = read_json(path)
         for name, wanted in asdict(budget).items():
-            if stored.get(name) != wanted:
-                raise ValueError(
-                    f"{directory} has a run of {name}={stored.get(name)}, not {wanted}: name another --out"
-                )
+            made = stored.get(name, getattr(Budget, name, None))  # rows of before there was such a field
+            if made != wanted:
+                raise ValueError(f"{directory} has a run of {name}={made}, not {wanted}: name another --out")
         return stored
     # A run that was stopped, or that ended before its row was written.
     if (resume := begun.exists()) and (steps := read_json(begun)["steps"]) != budget.steps:

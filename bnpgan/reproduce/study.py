@@ -24,19 +24,22 @@ class Budget:
         minutes: training ends after so many, wherever it is; ``None``: after its steps.
         backbone: name of the networks; ``None``: the study's.
         width: of the networks; ``None``: the study's.
+        graphs: whether steps on a GPU are CUDA graphs.
     """
 
     steps: int
     minutes: float | None = None
     backbone: str | None = None
     width: int | None = None
+    graphs: bool = False
 
     def given(self, gan: MixtureGAN) -> MixtureGAN:
-        """The GAN with the networks that are asked for.
+        """The GAN with the networks and the schedule that are asked for.
 
         Raises:
             ValueError: if the networks have no such width, or do not take the data.
         """
+        gan = gan.scheduled(graphs=self.graphs)
         recipe = gan.recipe
         if recipe is None or (self.backbone is None and self.width is None):
             return gan

@@ -7,6 +7,7 @@ import pytest
 from bnpgan import data
 from bnpgan.cli import main
 from bnpgan.reproduce.plane import coverage
+from bnpgan.training import load
 
 pytestmark = pytest.mark.usefixtures("brief_trainings")
 
@@ -20,7 +21,9 @@ def test_points_of_a_device_cover_modes_as_those_of_the_cpu(gpu):
 @pytest.mark.parametrize(("study", "method"), [("ring", "gan"), ("digits", "sc-gan-10")])
 def test_a_study_is_run_and_scored_on_the_device(gpu, tmp_path, capsys, study, method):
     command = ["reproduce", study, "--methods", method, "--seeds", "1", "--budget", "2", "--device", "cuda"]
+    command += ["--graphs"] if study == "digits" else []
     assert main([*command, "--out", str(tmp_path), "--quiet"]) == 0
+    assert load(tmp_path / method / "0").gan.schedule.graphs == (study == "digits")
     assert f"**{method}** | 1 |" in capsys.readouterr().out
     (row,) = json.loads((tmp_path / "study.json").read_text())["rows"]
     assert "cores" not in row["hardware"]
