@@ -43,6 +43,7 @@ MUTANTS = {
     "sums are not exchanged": {"all_sum": lambda t: t},
     "all ranks draw the same numbers": {"rank": lambda: 0},
 }
+FAST = "none", "sums are not exchanged"
 
 
 def shapes_of(x) -> list:
@@ -65,14 +66,15 @@ def noting(cls, name: str, drawn: list) -> None:
     setattr(cls, name, lambda self, *args: drawn.append(method(self, *args)) or drawn[-1])
 
 
-def run_rank(rank: int, folder: Path) -> None:
+def run_rank(rank: int, folder: Path, mutants: list[str]) -> None:
     torch.set_num_threads(1)
     starts.CELLS, starts.CROSSINGS, regions.PATIENCE = (), (1, 1), 1  # a start takes longer than all that is tested
     distributed.init_process_group("gloo", init_method=f"file://{folder}/init", rank=rank, world_size=2)
     found: dict = {"chains": {}, "kmeans": {}, "fits": {}}
     half = slice(2) if rank == 0 else slice(2, None)
-    for mutant, wrong in MUTANTS.items():
+    for mutant in mutants:
         torch.manual_seed(0)  # the same on both
+        wrong = MUTANTS[mutant]
         before = {part: getattr(ranks, part) for part in wrong}
         vars(ranks).update(wrong)
         with ranks.together(POINTS.device):  # as in fit
@@ -122,15 +124,11 @@ def run_rank(rank: int, folder: Path) -> None:
     distributed.destroy_process_group()
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
+def of_both_ranks(folder: Path, *mutants: str) -> list[dict]:
     paths = [str(Path(__file__).parents[1]), str(Path(bnpgan.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    started = [
-        subprocess.Popen([sys.executable, __file__, str(rank), str(folder)], env=environment, stderr=subprocess.PIPE)
-        for rank in range(2)
-    ]
+    commands = [[sys.executable, __file__, str(rank), str(folder), *mutants] for rank in range(2)]
+    started = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for command in commands]
     try:
         for process in started:
             _, errors = process.communicate(timeout=120)
@@ -141,12 +139,25 @@ def found(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
-def test_two_ranks_draw_from_the_exact_law_and_mutants_do_not(found, mutant):
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return of_both_ranks(tmp_path_factory.mktemp("ranks"), *FAST)
+
+
+def p_of(found: list[dict], mutant: str) -> float:
+    """Of the exact law, given the chains of both ranks."""
     law = Law.of_labels(SAMPLER, len(POINTS)).given(SAMPLER, POINTS)
-    draws = torch.cat([part["chains"][mutant] for part in found], -1)
-    _, p = hotelling(law.scores(draws).mean(1))
-    assert (p < LEVEL) == (mutant != "none"), p
+    return hotelling(law.scores(torch.cat([part["chains"][mutant] for part in found], -1)).mean(1))[1]
+
+
+@pytest.mark.parametrize("mutant", FAST)
+def test_two_ranks_draw_from_the_exact_law_and_a_mutant_does_not(found, mutant):
+    assert (p_of(found, mutant) < LEVEL) == (mutant != "none")
+
+
+@pytest.mark.slow
+def test_ranks_that_draw_the_same_numbers_are_noticed(tmp_path):
+    assert p_of(of_both_ranks(tmp_path, "all ranks draw the same numbers"), "all ranks draw the same numbers") < LEVEL
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -237,4 +248,4 @@ def test_other_bases_are_refused():
 
 
 if __name__ == "__main__":
-    run_rank(int(sys.argv[1]), Path(sys.argv[2]))
+    run_rank(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])
