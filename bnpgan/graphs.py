@@ -4,18 +4,16 @@ The eager step is the reference. A graph of it is what it launched once, on the 
 random numbers goes on as if the step had been taken eagerly, so a run is resumed as it would be without graphs.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from bnpgan import ranks
-from bnpgan.images import Images, Items
-from bnpgan.mixture import MixtureGAN
-
-__all__ = ["Captured", "check_graphs", "put_rate"]
+__all__ = ["Captured", "in_graphs", "minimise", "put_rate"]
 
 Step = Callable[[bool], Tensor]
 
@@ -46,7 +44,7 @@ class Captured:
         self.step, self.device = step, device
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"], group["capturable"] = torch.tensor(group["lr"], device=device), True
+                group["lr"], group["capturable"] = torch.full((), group["lr"], device=device), True
         self.seen: set[bool] = set()
         self.graphs: dict[bool, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
 
@@ -95,17 +93,45 @@ class Captured:
         return graph, result
 
 
-def check_graphs(gan: MixtureGAN, images: Images) -> None:
-    """Raise a ``ValueError`` if it is known, on any device, that the host decides or waits in a step of this GAN."""
-    follows = gan.schedule.warmup is not None and hasattr(gan.clusterer, "update")
-    problems = {
-        "images are fetched from a dataset": isinstance(images, Items),
-        f"{type(gan.clusterer).__name__} follows mini-batches": follows,
-        "several processes exchange gradients": ranks.size() > 1,
-    }
-    for problem, there in problems.items():
-        if there:
-            raise ValueError(f"graphs: {problem} at each step, which no CUDA graph holds: train without graphs")
+def minimise(loss: Callable[[], Tensor], optimizer: Optimizer, steps: int, device: torch.device) -> None:
+    """Take steps down a loss, which is drawn anew for each; inside ``in_graphs``, on a GPU, as a CUDA graph.
+
+    Raises:
+        ValueError: inside ``in_graphs``, if a step cannot be captured.
+    """
+
+    def step(_: bool = False) -> Tensor:
+        value = loss()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        return value.detach()
+
+    if not (_wanted.get() and device.type == "cuda"):
+        for _ in range(steps):
+            step()
+        return
+    kept = [dict(group) for group in optimizer.param_groups]
+    try:
+        captured = Captured(step, [optimizer], device)
+        for _ in range(steps):
+            captured(False)
+    finally:
+        for group, values in zip(optimizer.param_groups, kept, strict=True):
+            group.update(values)  # it may be used on a CPU next
+
+
+@contextmanager
+def in_graphs(wanted: bool) -> Iterator[None]:
+    """Inside, ``minimise`` takes its steps as CUDA graphs, if so wanted."""
+    before = _wanted.set(wanted)
+    try:
+        yield
+    finally:
+        _wanted.reset(before)
+
+
+_wanted = ContextVar("in_graphs", default=False)
 
 
 def put_rate(group: dict[str, Any], rate: float) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bnpgan import parallel
+from bnpgan import parallel, ranks
 from bnpgan.features import Features, embed
-from bnpgan.graphs import Captured, check_graphs, put_rate
-from bnpgan.images import Images
+from bnpgan.graphs import Captured, in_graphs, put_rate
+from bnpgan.images import Images, Items
 from bnpgan.metrics import effective_clusters, large_clusters, nmi
 from bnpgan.mixture import MixtureGAN
 from bnpgan.models import Adaptive
@@ -47,7 +47,7 @@ class Training(State):
         self.losses: list[Tensor] = []  # of D and of G, of each step that was not checked, and of the last
         self.captured: Captured | None = None
         if gan.schedule.graphs:
-            check_graphs(gan, images)
+            _check_graphs(gan, images)
             if self.device.type == "cuda":
                 optimizers = (self.optimizers[name] for name in self.rates)
                 self.captured = Captured(self.descend, optimizers, self.device)
@@ -132,7 +132,8 @@ class Training(State):
     def recluster(self) -> None:
         """Make a new partition of all images, in the slots of the old one; ``train`` says when it is refused."""
         self.agree()
-        self.gan.features.refresh(self.gan, self.images, self.partition)
+        with in_graphs(self.gan.schedule.graphs):
+            self.gan.features.refresh(self.gan, self.images, self.partition)
         start = time.perf_counter()
         new, old = self.cluster(self.gan.features), self.partition
         refused = False
@@ -237,7 +238,8 @@ class Training(State):
         self.settle()
         features = copy.deepcopy(self.gan.features)
         if self.partition is None:
-            features.refresh(self.gan, self.images, None)
+            with in_graphs(self.gan.schedule.graphs):
+                features.refresh(self.gan, self.images, None)
             partition = self.cluster(features)
         else:
             y = embed(features, self.gan, self.images)
@@ -245,6 +247,19 @@ class Training(State):
             partition = self.gan.clusterer.partition(x, self.partition.labels)
             partition = replace(partition, memory=self.partition.memory, projection=projection)
         return self.run(config, replace(self.gan, features=features), partition)
+
+
+def _check_graphs(gan: MixtureGAN, images: Images) -> None:
+    # A ValueError if it is known, on any device, that the host decides or waits in a step of this GAN.
+    follows = gan.schedule.warmup is not None and hasattr(gan.clusterer, "update")
+    problems = {
+        "images are fetched from a dataset": isinstance(images, Items),
+        f"{type(gan.clusterer).__name__} follows mini-batches": follows,
+        "several processes exchange gradients": ranks.size() > 1,
+    }
+    for problem, there in problems.items():
+        if there:
+            raise ValueError(f"graphs: {problem} at each step, which no CUDA graph holds: train without graphs")
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -40,7 +40,7 @@ partition: components engine memory ranks whole
 dequantising: components partition
 samplers: components diagnostics engine grids memory partition priors randomness ranks waits whole
 testing: components grids partition priors samplers
-features: images partition
+features: graphs images memory partition
 auxiliary: features
 mixture: auxiliary features limits losses models plain samplers whole
 run: features images mixture partition ranges whole
@@ -54,8 +54,8 @@ watching: bnpgan callbacks files mixture partition plotting report run training
 files: components disk partition
 state: files limits mixture partition run
 standing:
-graphs: bnpgan images mixture ranks
-loop: bnpgan features graphs images metrics mixture models parallel partition randomness run standing state
+graphs:
+loop: bnpgan features graphs images metrics mixture models parallel partition randomness ranks run standing state
 checkpoint: bnpgan disk features files images page partition plain report run state
 training: bnpgan callbacks checkpoint images loop mixture parallel partition plain randomness ranges ranks
 training: run signals state whole

@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnpgan.features.base import Features, Networks, evaluating
+from bnpgan.graphs import minimise
 from bnpgan.images import Images
+from bnpgan.memory import note
 from bnpgan.partition import Partition
 
 __all__ = ["FromEncoder"]
@@ -80,7 +82,8 @@ class FromEncoder(Features):
     def refresh(self, gan: Networks, images: Images, partition: Partition | None) -> None:
         """Train Q on images of the generator, which is left as it is."""
         assert self.optimizer is not None
-        for _ in range(self.first_steps if partition is None else self.steps):
+
+        def loss() -> Tensor:
             if partition is None:
                 c = gan.latent.slots(self.batch, self.capacity, images.device)  # type: ignore[operator]
             else:
@@ -88,14 +91,15 @@ class FromEncoder(Features):
             with torch.no_grad(), evaluating(gan.generator):
                 fake = gan.frames.into(gan.frames.out(gan.generator(gan.latent(c), c), c), None)
             target = F.one_hot(c, self.capacity).to(fake.dtype)
-            loss = self.loss(self.head(self.encoder(self._moved(fake))), target)
+            value = self.loss(self.head(self.encoder(self._moved(fake))), target)
             if self.real_weight and partition is not None:
                 i = torch.randint(len(images), (self.batch,), device=images.device)
-                log_prob = partition.log_prob(self.encoder(self._moved(gan.frames.into(images[i], None))))
-                loss = loss - self.real_weight * log_prob.mean().to(loss.dtype)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+                codes = self.encoder(self._moved(gan.frames.into(images[i], None)))
+                log_prob = partition.log_prob(note(codes, "finite"))  # else it is found out when all are clustered
+                value = value - self.real_weight * log_prob.mean().to(value.dtype)
+            return value
+
+        minimise(loss, self.optimizer, self.first_steps if partition is None else self.steps, images.device)
 
     def _moved(self, images: Tensor) -> Tensor:
         return shifted(warped(images, self.warp), self.shift)

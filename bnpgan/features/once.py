@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bnpgan.features.base import Features, Networks, evaluating
+from bnpgan.graphs import minimise
 from bnpgan.images import Images
 from bnpgan.partition import Partition
 
@@ -47,8 +48,8 @@ class LearnedOnce(Features):
 
     def refresh(self, gan: Networks, images: Images, partition: Partition | None) -> None:
         """Train before the first partition; the features of later ones are the same."""
-        for _ in range(self.steps if partition is None else 0):
-            loss = self.loss(images[torch.randint(len(images), (self.batch,), device=images.device)])
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+
+        def loss() -> Tensor:
+            return self.loss(images[torch.randint(len(images), (self.batch,), device=images.device)])
+
+        minimise(loss, self.optimizer, self.steps if partition is None else 0, images.device)

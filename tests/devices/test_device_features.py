@@ -6,10 +6,12 @@ import pytest
 import small
 import torch
 from places import assert_on, assert_same, moved
+from pretended_gpu import PretendedGPU
 from torch import nn
 
 from bnpgan.features import FixedEncoder, FromAutoencoder, FromDiscriminator, FromEncoder, FromRotations, Identity
 from bnpgan.features.encoder import shifted
+from bnpgan.graphs import in_graphs
 from bnpgan.models import DCGANTrunk, Gaussian, NoFrames
 from bnpgan.partition import Partition
 
@@ -23,7 +25,16 @@ class Corners(nn.Module):
         return torch.stack([c % 2, c // 2], 1) * 4.0 + 0.1 * z
 
 
+class Stripes(nn.Module):
+    """A generator of images, in each slot another column."""
+
+    def forward(self, z, c):
+        columns = torch.arange(8, device=c.device) == c[:, None]
+        return (columns.float() + 0.1 * z[:, :1])[:, None, None].expand(-1, 1, 8, -1)
+
+
 GAN = SimpleNamespace(generator=Corners(), discriminator=None, latent=Gaussian(2), frames=NoFrames())
+STRIPES = SimpleNamespace(**{**vars(GAN), "generator": Stripes()})
 
 
 def encoder(**options):
@@ -44,7 +55,9 @@ FEATURES = {
     "FromDiscriminator": FromDiscriminator,
     "FixedEncoder": lambda: FixedEncoder(DCGANTrunk((1, 8, 8), width=4)),
     "FromEncoder": lambda: FromEncoder(DCGANTrunk((1, 8, 8), 4, norm=False), K, head=nn.Linear(32, K)),
-    "FromAutoencoder": lambda: FromAutoencoder(nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), nn.Linear(3, 64)),
+    "FromAutoencoder": lambda: FromAutoencoder(
+        nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), nn.Sequential(nn.Linear(3, 64), nn.Unflatten(1, (1, 8, 8)))
+    ),
     "FromRotations": lambda: FromRotations(DCGANTrunk((1, 8, 8), 4, norm=False)),
 }
 
@@ -79,6 +92,32 @@ def test_an_encoder_follows_a_partition_on_the_device(gpu):
     after = features.encoder[0].weight.detach()
     assert_on(gpu.device, after)
     assert not torch.equal(before, after)
+
+
+def learned(name, gpu, graphs):
+    """Weights of features that have learned before a partition, and after one."""
+    torch.manual_seed(0)
+    x, features = images().to(gpu.device), FEATURES[name]().to(gpu.device)
+    features.steps = features.first_steps = 5
+    features.real_weight, features.shift, features.warp = 0.5, 1, 0.1
+    for group in features.optimizer.param_groups:
+        group["lr"] = 2**-10  # in single precision too, as a graph has it
+    partition = Partition.from_labels(features(STRIPES, x).detach(), torch.arange(6, device=gpu.device) % K, K)
+    with in_graphs(graphs), gpu.counted() as waits:
+        features.refresh(STRIPES, x, None)
+        features.refresh(STRIPES, x, partition)
+    return features, waits
+
+
+@pytest.mark.parametrize("name", ["FromEncoder", "FromAutoencoder", "FromRotations"])
+def test_features_that_learn_in_graphs_learn_what_they_do_eagerly(gpu, name):
+    (eager, _), (captured, waits) = (learned(name, gpu, graphs) for graphs in (False, True))
+    close = {"rtol": 0, "atol": 0} if isinstance(gpu, PretendedGPU) else {"rtol": 0.05, "atol": 1e-3}
+    assert_same(*(moved(features.state_dict(), "cpu") for features in (eager, captured)), **close)
+    assert not waits
+    assert [group["capturable"] for group in captured.optimizer.param_groups] == [False]
+    captured.to("cpu").optimizer.load_state_dict(captured.optimizer.state_dict())
+    captured.refresh(STRIPES, images(), None)  # which an optimiser that is to be captured refuses
 
 
 def test_images_are_shifted_on_the_device(gpu):
