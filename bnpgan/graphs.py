@@ -4,6 +4,7 @@ The eager step is the reference. A graph of it is what it launched once, on the 
 random numbers goes on as if the step had been taken eagerly, so a run is resumed as it would be without graphs.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,9 +14,20 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-__all__ = ["Captured", "in_graphs", "minimise", "put_rate"]
+__all__ = ["CaptureError", "Captured", "in_graphs", "minimise", "put_rate"]
 
 Step = Callable[[bool], Tensor]
+_IN_GRAPHS = ContextVar("in_graphs", default=False)
+
+
+class CaptureError(ValueError):
+    """A step that no CUDA graph holds; ``said``, why."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            f"graphs: a part of this GAN cannot be captured in a CUDA graph ({said}): train without graphs"
+        )
+        self.said = said
 
 
 class Captured:
@@ -33,7 +45,7 @@ class Captured:
         device: the GPU.
 
     Raises:
-        ValueError: from a call, if the step cannot be captured.
+        CaptureError: from a call, if the step cannot be captured.
 
     References:
         "PyTorch 2: Faster Machine Learning Through Dynamic Python Bytecode Transformation and Graph Compilation", 2024,
@@ -69,7 +81,10 @@ class Captured:
         # On a stream of its own, as a capture is: what autograd remembers of a parameter belongs to a stream.
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(here)
-        with torch.cuda.stream(aside):
+        with torch.cuda.stream(aside), warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "This instance was constructed with capturable=True"
+            )  # it will be captured
             result = self.step(flag)
         here.wait_stream(aside)
         return result
@@ -77,27 +92,26 @@ class Captured:
     def _captured(self, flag: bool) -> tuple[torch.cuda.CUDAGraph, Tensor]:
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         generator = torch.cuda.default_generators[torch.cuda.current_device()]
-        state = generator.clone_state()
+        state, cause = generator.clone_state(), None
         try:
             with torch.cuda.graph(graph):
-                result = self.step(flag)
+                try:
+                    result = self.step(flag)
+                except RuntimeError as error:
+                    cause = error  # the end of a capture that has failed fails too
+                    raise
         except RuntimeError as error:
             # A capture that fails leaves its stream the current one, and a generator that refuses to draw.
             torch.cuda.set_stream(stream)
             generator.graphsafe_set_state(state)
-            cause = error.__context__ or error  # the end of a capture that has failed fails too
-            raise ValueError(
-                f"graphs: a part of this GAN cannot be captured in a CUDA graph ({str(cause).splitlines()[0]}): "
-                "train without graphs"
-            ) from error
+            raise CaptureError((str(cause or error) or "no reason is given").splitlines()[0]) from error
         return graph, result
 
 
 def minimise(loss: Callable[[], Tensor], optimizer: Optimizer, steps: int, device: torch.device) -> None:
     """Take steps down a loss, which is drawn anew for each; inside ``in_graphs``, on a GPU, as a CUDA graph.
 
-    Raises:
-        ValueError: inside ``in_graphs``, if a step cannot be captured.
+    Where a step cannot be captured, all are eager, with a warning; they are the same steps.
     """
 
     def step(_: bool = False) -> Tensor:
@@ -107,31 +121,34 @@ def minimise(loss: Callable[[], Tensor], optimizer: Optimizer, steps: int, devic
         optimizer.step()
         return value.detach()
 
-    if not (_wanted.get() and device.type == "cuda"):
+    if not (_IN_GRAPHS.get() and device.type == "cuda"):
         for _ in range(steps):
             step()
         return
-    kept = [dict(group) for group in optimizer.param_groups]
+    kept, taken = [dict(group) for group in optimizer.param_groups], 0
+    captured = Captured(step, [optimizer], device)
     try:
-        captured = Captured(step, [optimizer], device)
-        for _ in range(steps):
+        while taken < steps:
             captured(False)
-    finally:
-        for group, values in zip(optimizer.param_groups, kept, strict=True):
-            group.update(values)  # it may be used on a CPU next
+            taken += 1
+    except CaptureError as error:
+        warnings.warn(f"features learn by eager steps, for no CUDA graph holds one ({error.said})", stacklevel=3)
+    optimizer.zero_grad()  # gradients lie in the memory of the graph
+    torch.cuda.synchronize(device)  # which is given back
+    for group, values in zip(optimizer.param_groups, kept, strict=True):
+        group.update(values)  # it may be used on a CPU next
+    for _ in range(steps - taken):
+        step()
 
 
 @contextmanager
 def in_graphs(wanted: bool) -> Iterator[None]:
     """Inside, ``minimise`` takes its steps as CUDA graphs, if so wanted."""
-    before = _wanted.set(wanted)
+    before = _IN_GRAPHS.set(wanted)
     try:
         yield
     finally:
-        _wanted.reset(before)
-
-
-_wanted = ContextVar("in_graphs", default=False)
+        _IN_GRAPHS.reset(before)
 
 
 def put_rate(group: dict[str, Any], rate: float) -> None:

@@ -251,10 +251,9 @@ class Training(State):
 
 def _check_graphs(gan: MixtureGAN, images: Images) -> None:
     # A ValueError if it is known, on any device, that the host decides or waits in a step of this GAN.
-    follows = gan.schedule.warmup is not None and hasattr(gan.clusterer, "update")
     problems = {
         "images are fetched from a dataset": isinstance(images, Items),
-        f"{type(gan.clusterer).__name__} follows mini-batches": follows,
+        f"{type(gan.clusterer).__name__} follows mini-batches": gan.follows,
         "several processes exchange gradients": ranks.size() > 1,
     }
     for problem, there in problems.items():

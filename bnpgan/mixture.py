@@ -52,6 +52,7 @@ class Schedule:
             encoders and clusters stay in single precision and above. Fast on GPUs, and on CPUs that have AMX.
         graphs: whether steps on a GPU are CUDA graphs, a launch each, see ``bnpgan.graphs``; on a CPU they are taken as
             ever. Not for data that are fetched at each step, clusterers that follow mini-batches, or several processes.
+            Those of features that learn are too, where they can be.
         log: steps from one line of ``stats.jsonl`` to the next.
         save: steps from one checkpoint to the next.
 
@@ -319,6 +320,11 @@ class MixtureGAN:
         if getattr(self.features, "made_by", None) == recipe.makes:
             return known if known is kind else None
         return kind if _needs_nothing(self.features) else known
+
+    @property
+    def follows(self) -> bool:
+        """Whether the clusterer is told of every mini-batch."""
+        return self.schedule.warmup is not None and hasattr(self.clusterer, "update")
 
     @property
     def by_hand(self) -> tuple[str, ...]:

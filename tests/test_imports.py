@@ -40,7 +40,7 @@ partition: components engine memory ranks whole
 dequantising: components partition
 samplers: components diagnostics engine grids memory partition priors randomness ranks waits whole
 testing: components grids partition priors samplers
-features: graphs images memory partition
+features: graphs images partition
 auxiliary: features
 mixture: auxiliary features limits losses models plain samplers whole
 run: features images mixture partition ranges whole

@@ -1,15 +1,15 @@
 """An encoder that learns from the generator: MIC-GAN's Q, and GM-GAN's classifier."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnpgan.features.base import Features, Networks, evaluating
-from bnpgan.graphs import minimise
+from bnpgan.graphs import in_graphs, minimise
 from bnpgan.images import Images
-from bnpgan.memory import note
 from bnpgan.partition import Partition
 
 __all__ = ["FromEncoder"]
@@ -94,12 +94,13 @@ class FromEncoder(Features):
             value = self.loss(self.head(self.encoder(self._moved(fake))), target)
             if self.real_weight and partition is not None:
                 i = torch.randint(len(images), (self.batch,), device=images.device)
-                codes = self.encoder(self._moved(gan.frames.into(images[i], None)))
-                log_prob = partition.log_prob(note(codes, "finite"))  # else it is found out when all are clustered
+                log_prob = partition.log_prob(self.encoder(self._moved(gan.frames.into(images[i], None))))
                 value = value - self.real_weight * log_prob.mean().to(value.dtype)
             return value
 
-        minimise(loss, self.optimizer, self.first_steps if partition is None else self.steps, images.device)
+        steps, reads = self.first_steps if partition is None else self.steps, self.real_weight and partition is not None
+        with in_graphs(False) if reads else nullcontext():  # the host looks at the factors of covariances
+            minimise(loss, self.optimizer, steps, images.device)
 
     def _moved(self, images: Tensor) -> Tensor:
         return shifted(warped(images, self.warp), self.shift)

@@ -52,4 +52,5 @@ class LearnedOnce(Features):
         def loss() -> Tensor:
             return self.loss(images[torch.randint(len(images), (self.batch,), device=images.device)])
 
-        minimise(loss, self.optimizer, self.steps if partition is None else 0, images.device)
+        if partition is None:
+            minimise(loss, self.optimizer, self.steps, images.device)

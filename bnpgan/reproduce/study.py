@@ -24,7 +24,7 @@ class Budget:
         minutes: training ends after so many, wherever it is; ``None``: after its steps.
         backbone: name of the networks; ``None``: the study's.
         width: of the networks; ``None``: the study's.
-        graphs: whether steps on a GPU are CUDA graphs.
+        graphs: whether steps on a GPU are CUDA graphs, where a method allows it.
     """
 
     steps: int
@@ -39,7 +39,7 @@ class Budget:
         Raises:
             ValueError: if the networks have no such width, or do not take the data.
         """
-        gan = gan.scheduled(graphs=self.graphs)
+        gan = gan.scheduled(graphs=self.graphs and not gan.follows)
         recipe = gan.recipe
         if recipe is None or (self.backbone is None and self.width is None):
             return gan

@@ -139,7 +139,7 @@ class Reads(NonSaturating):
         return loss if bool(loss.detach() > 0) else -loss
 
 
-def test_a_part_that_reads_a_number_is_named_and_the_device_is_as_it_was(gpu):
+def test_a_part_that_reads_a_number_is_named_and_the_device_draws_as_before(gpu):
     x, _ = small.points()
     gan = small.gan("gan", x, loss=Reads()).scheduled(**EXACT)
     before = trained(gan, x, gpu.device)
