@@ -82,9 +82,8 @@ class Captured:
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(here)
         with torch.cuda.stream(aside), warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", "This instance was constructed with capturable=True"
-            )  # it will be captured
+            # Torch advises against ``capturable`` where nothing is captured; here the next step is.
+            warnings.filterwarnings("ignore", "This instance was constructed with capturable=True")
             result = self.step(flag)
         here.wait_stream(aside)
         return result
