@@ -47,9 +47,10 @@ def contents(folder):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run of seven steps; tests work on copies."""
+    path = tmp_path_factory.mktemp("run") / "run"
     with torch.random.fork_rng():
-        work(tmp_path_factory.mktemp("run") / "run")
-    return tmp_path_factory.getbasetemp() / "run0" / "run"
+        work(path)
+    return path
 
 
 @pytest.fixture
@@ -476,7 +477,7 @@ def test_a_run_that_was_stopped_before_its_first_row_is_scored(tmp_path):
     x, _ = small.points()
     with pytest.raises(KeyboardInterrupt):
         work(tmp_path / "cut", gan=gan(x, loss=Signals(1, signal.SIGINT)))
-    assert report.evaluate(load(tmp_path / "cut", gan(x, loss=NonSaturating())), None).keys() == {"clusters"}
+    assert report.evaluate(load(tmp_path / "cut", gan(x, loss=NonSaturating())), None, {}).keys() == {"clusters"}
 
 
 def test_names_of_classes_are_kept_and_name_slots(tmp_path):
