@@ -218,11 +218,12 @@ class RunDirectory:
         """Write the partition that the run ends with, and what people look at."""
         self.begin()
         self._save_partition(run.partition, run.gan.features)
-        scores = report.evaluate(run, truth)
+        spreads = report.spreads(run, images)
+        scores = report.evaluate(run, truth, spreads)
         write_json(self.path / "metrics.json", scores)
         report.pictures(run, images, self.path)
         with written(self.path / "report.html") as file:
-            file.write(page(run, scores, self.path, truth).encode())
+            file.write(page(run, scores, spreads, self.path, truth).encode())
 
     def partition(self, features: Features, device: torch.device | str, capacity: int) -> Partition:
         """The partition that the run ended with, of so many slots; ``features`` get the weights that it was made in."""

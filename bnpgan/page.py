@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from bnpgan import report
 from bnpgan.plotting import colours
 from bnpgan.run import Run
 
@@ -22,12 +23,15 @@ STYLE = (
 )
 
 
-def page(run: Run, scores: Mapping[str, float], directory: Path, truth: Tensor | None = None) -> str:
+def page(
+    run: Run, scores: Mapping[str, float], spreads: Mapping[int, float], directory: Path, truth: Tensor | None = None
+) -> str:
     """The text of the page: scores, pictures, curves, clusters, and what the run was made from.
 
     Args:
         run: the run.
         scores: by name.
+        spreads: of clusters, see ``report.spreads``.
         directory: where its pictures are.
         truth: the class of each training image ``(N,)``, where there are classes.
     """
@@ -57,7 +61,9 @@ def page(run: Run, scores: Mapping[str, float], directory: Path, truth: Tensor |
                 [row["step"] for row in known], {"": [row["nmi"] for row in known]}
             )
         parts += [f"<h2>{told}</h2>{drawing}" for told, drawing in drawings.items()]
-    parts.append(f"<h2>Clusters</h2>{_clusters(run, truth)}")
+    alike = report.alike(spreads)
+    remark = f"<p>{escape(alike[0].upper() + alike[1:])}.</p>" if alike else ""
+    parts.append(f"<h2>Clusters</h2>{_clusters(run, spreads, truth)}{remark}")
     told = json.dumps(run.config, indent=1)
     parts.append(f"<h2>Configuration</h2><details><summary>config.json</summary><pre>{escape(told)}</pre></details>")
     body = "\n".join(part for part in parts if part)
@@ -106,20 +112,21 @@ def sizes(steps: Sequence[int], counts: Sequence[Sequence[int]]) -> str:
     return _svg(drawn, steps)
 
 
-def _clusters(run: Run, truth: Tensor | None) -> str:
+def _clusters(run: Run, spreads: Mapping[int, float], truth: Tensor | None) -> str:
     counts, names = run.partition.counts, run.config.get("names") or []
     rows = []
     for k in counts.argsort(descending=True, stable=True).tolist():
         if not counts[k]:
             continue
         row = [f"cluster {k}", f"{int(counts[k]):,}", f"{float(counts[k] / counts.sum()):.1%}"]
+        row.append(f"{spreads[k]:.2f}" if k in spreads else "")
         if truth is not None:
             held = truth[(run.partition.labels == k).to(truth.device)].bincount()
             top = held.argsort(descending=True)[:3].tolist()
             told = [f"{names[j] if j < len(names) else j} {float(held[j] / held.sum()):.0%}" for j in top if held[j]]
             row.append(", ".join(told))
         rows.append(row)
-    return _table(["", "images", "share", *([] if truth is None else ["its classes"])], rows)
+    return _table(["", "images", "share", "spread", *([] if truth is None else ["its classes"])], rows)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -14,7 +14,9 @@ from bnpgan.classifiers import Convolutional, save_classifier
 from bnpgan.cli import main
 from bnpgan.export import exported
 from bnpgan.models import MLP, ClusterFrames
+from bnpgan.page import page
 from bnpgan.reconstruction import errors, reconstruct, train_inverter
+from bnpgan.run import Run
 from bnpgan.samplers import RandomLabels
 from bnpgan.training import train
 
@@ -47,6 +49,39 @@ def test_the_program_makes_what_the_run_makes(recipe, tmp_path):
             run.averaged.eval()
             expected = run.made(c, noise)
             torch.testing.assert_close(made(noise, c), expected)
+
+
+def test_a_generator_that_makes_one_image_of_each_cluster_is_told(run, monkeypatch, directory, capsys):
+    """And one that makes the real ones is not."""
+    images, truth = small.images()
+    state, drawn = torch.get_rng_state(), Run.sample
+    assert report.spreads(run, images) == report.spreads(run, images)
+    assert torch.equal(torch.get_rng_state(), state)
+
+    monkeypatch.setattr(Run, "sample", lambda run, n, cluster: drawn(run, n, cluster, scale=0))
+    spreads = report.spreads(run, images)
+    large = [k for k, n in enumerate(run.partition.counts.tolist()) if n > 1]
+    assert set(large) <= set(spreads) and max(spreads.values()) < 1e-3
+    told = report.alike(spreads)
+    assert f"in {len(spreads)} of {len(spreads)} clusters" in told
+    assert report.evaluate(run, truth, spreads)["spread"] < 1e-3
+    assert f"I{told[1:]}." in page(run, {"spread": 0.0}, spreads, directory)
+    assert main(["evaluate", str(directory / "run")]) == 0
+    assert "the generator has collapsed there" in capsys.readouterr().out
+
+    def real(run, n, cluster):
+        members = images[run.partition.labels == cluster]
+        return members[torch.randint(len(members), (n,))]
+
+    monkeypatch.setattr(Run, "sample", real)
+    spreads = report.spreads(run, images)
+    assert min(spreads.values()) > 0.8 and max(spreads.values()) < 1.2 and report.alike(spreads) is None
+
+
+def test_the_spread_of_clusters_without_any_is_not_asked_for(run):
+    images, truth = small.images()
+    spreads = report.spreads(run, images[:1].expand_as(images))
+    assert not spreads and report.alike(spreads) is None and "spread" not in report.evaluate(run, truth, spreads)
 
 
 def test_real_images_beside_a_cluster_are_from_all_of_the_file(run, monkeypatch, tmp_path):

@@ -26,7 +26,8 @@ MIC = [
     "--sweeps",
     "2",
 ]
-KEYS = {"clusters", "nmi", "ari", "purity", "top_purity", "top_mass", "images_per_second", "clustering_share"}
+KEYS = {"clusters", "nmi", "ari", "purity", "top_purity", "top_mass", "spread", "spread_least"}
+KEYS |= {"images_per_second", "clustering_share"}
 
 
 @pytest.fixture(scope="module")

@@ -45,8 +45,8 @@ auxiliary: features
 mixture: auxiliary features limits losses models plain samplers whole
 run: features images mixture partition ranges whole
 callbacks: partition
-page: plotting run
-report: features images metrics plotting run
+page: plotting report run
+report: features images metrics plotting randomness run
 export: disk run
 reconstruction: features images models run
 fidelity: images metrics run

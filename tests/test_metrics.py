@@ -223,6 +223,30 @@ def test_what_is_wrong_inside_modes_is_seen_in_the_units_of_each():
     assert two["spread"] == 0
 
 
+def test_the_spread_is_that_of_the_law_times_a_factor_whatever_the_units_and_the_place():
+    torch.manual_seed(0)
+    unequal = torch.tensor([1.0, 5.0, 0.1, 30.0]).reshape(1, 2, 2)
+    x, y = torch.randn(2, 4000, 1, 2, 2) * unequal
+    assert metrics.spread(x, y) == pytest.approx(1, abs=0.03)
+    assert metrics.spread(1e3 + 0.3 * x, y) == pytest.approx(0.3, abs=0.01)
+    assert metrics.spread(7 * x.numpy(), 7 * y.numpy()) == pytest.approx(metrics.spread(x, y))
+    assert metrics.spread(torch.full((5, 2), 1e6), torch.randn(5, 2)) == 0
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (torch.randn(1, 3), torch.randn(9, 3), "do not fit: pass at least 2"),
+        (torch.randn(9, 3), torch.randn(9, 2), "do not fit"),
+        (torch.randn(9), torch.randn(9), "do not fit"),
+        (torch.randn(9, 3), torch.ones(9, 3), "y holds true points or images that are all alike"),
+    ],
+)
+def test_the_spread_names_what_does_not_fit(x, y, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.spread(x, y)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

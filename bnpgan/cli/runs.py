@@ -242,7 +242,8 @@ def _measured(run: Run, images: Images, found: data.Data, options: argparse.Name
 
 def _score(run: Run, directory: Path, found: data.Data, options: argparse.Namespace) -> str:
     name, truth = _name(run), found.labels
-    scores = report.evaluate(run, truth)
+    spreads = report.spreads(run, kept(found))
+    scores = report.evaluate(run, truth, spreads)
     rows = {name: scores}
     known = data.KNOWN.get(run.config["data"]) if isinstance(run.config["data"], str) else None
     if known is not None:
@@ -252,7 +253,8 @@ def _score(run: Run, directory: Path, found: data.Data, options: argparse.Namesp
     _add(directory / "metrics.json", scores)
     if options.baselines and truth is not None:
         rows |= report.baselines(kept(found), truth)
-    return report.table(rows)
+    remark = report.alike(spreads)
+    return report.table(rows) + (f"\n{remark}" if remark else "")
 
 
 def _add(path: Path, scores: dict[str, Any]) -> None:

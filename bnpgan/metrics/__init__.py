@@ -6,7 +6,7 @@ Everything returned is a plain Python number, or a tuple or dictionary of them, 
 from bnpgan.metrics.classes import class_modes
 from bnpgan.metrics.distances import frechet_distance, kernel_distance
 from bnpgan.metrics.extraction import extract
-from bnpgan.metrics.inside import energy_distance, inside_modes
+from bnpgan.metrics.inside import energy_distance, inside_modes, spread
 from bnpgan.metrics.mixtures import exact_modes, modes
 from bnpgan.metrics.neighbourhoods import neighbourhoods
 from bnpgan.metrics.partitions import ari, clustering, inverse_purity, matched_accuracy, nmi, purity, top_purity
@@ -33,5 +33,6 @@ __all__ = [
     "nmi",
     "purity",
     "quality",
+    "spread",
     "top_purity",
 ]

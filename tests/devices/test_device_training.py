@@ -204,7 +204,8 @@ def test_networks_that_are_too_small_are_named_wherever_they_are(gpu):
 def test_scores_of_a_run_on_the_device_are_numbers(gpu):
     x, truth = small.points()
     run = train(small.gan("sc_gan", x), x, steps=3, progress=False, device=gpu.device)
-    assert 0 < report.evaluate(run, truth)["purity"] <= 1
+    scores = report.evaluate(run, truth, report.spreads(run, x.to(gpu.device)))
+    assert 0 < scores["purity"] <= 1 and scores["spread"] >= scores["spread_least"] > 0
     made, exact = report.coverage(run, *data.KNOWN["ring"], n=500)
     assert made["modes"] <= exact["modes"] == 8
     baselines = report.baselines(x.to(gpu.device), truth.to(gpu.device))
