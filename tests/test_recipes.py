@@ -61,6 +61,18 @@ VARIANTS = {
 }
 
 
+def test_the_scale_of_mic_gans_embedding_is_taken():
+    for everywhere in (False, True):
+        torch.manual_seed(0)
+        found = recipes.mic_gan(dim=2, capacity=40, z_dim=50, embedding_scale=0.3, every_layer=everywhere)
+        table = next(p for name, p in found.generator.named_parameters() if name.endswith("table"))
+        assert table.shape == (40, 50) and table.std().item() == pytest.approx(0.3, rel=0.1)
+    with pytest.raises(ValueError, match="embedding_scale is of an embedding that is added"):
+        recipes.mic_gan(dim=2, embedding_dim=3, embedding_scale=0.5)
+    with pytest.raises(ValueError, match="scale must be positive"):
+        recipes.mic_gan(dim=2, embedding_scale=0.0)
+
+
 @pytest.mark.parametrize(
     ("variant", "backbone"),
     [

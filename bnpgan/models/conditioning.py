@@ -4,6 +4,7 @@
 slots, which lie between clusters.
 """
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -60,15 +61,19 @@ class Conditioning(nn.Module, ABC):
 
 
 class Add(Conditioning):
-    r"""Shifts the latent vector by a learned embedding, :math:`h = z + T_c`; at first :math:`T_{kd} \sim N(0, 1)`.
+    r"""Shifts the latent vector by a learned embedding, :math:`h = z + T_c`; at first :math:`T_{kd} \sim N(0, s^2)`.
 
-    With Gaussian ``z`` the input is a mixture of unit Gaussians with learned means. The paper keeps p(C) fixed, its
-    released code trains C.
+    With Gaussian ``z`` the input is a mixture of unit Gaussians with learned means, at first about
+    :math:`s \sqrt{2 D}` apart. The paper keeps p(C) fixed, its released code trains C.
 
     Args:
         capacity: number of slots.
         dim: size of ``z``, and of the result.
         learned: whether the embedding learns with the generator, or stays as it was drawn.
+        scale: :math:`s`, the less the more of an image is left to ``z``, and the less to its slot.
+
+    Raises:
+        ValueError: if ``scale`` is not positive.
 
     Example:
         >>> add = Add(capacity=20, dim=8)
@@ -79,10 +84,12 @@ class Add(Conditioning):
         "Unsupervised Image Generation with Infinite Generative Adversarial Networks", 2021.
     """
 
-    def __init__(self, capacity: int, dim: int, learned: bool = True) -> None:
+    def __init__(self, capacity: int, dim: int, learned: bool = True, scale: float = 1.0) -> None:
         super().__init__()
+        if not 0 < scale < math.inf:
+            raise ValueError(f"scale must be positive, got {scale}: pass 1, or less for slots that are more alike")
         self.out_dim = dim
-        self.table = nn.Parameter(torch.randn(capacity, dim), requires_grad=learned)
+        self.table = nn.Parameter(scale * torch.randn(capacity, dim), requires_grad=learned)
 
     def forward(self, z: Tensor, c: Tensor) -> Tensor:
         """Maps ``z`` ``(B, dim)`` and ``c`` to ``(B, dim)``; see ``lookup`` for the forms of ``c`` and the errors."""

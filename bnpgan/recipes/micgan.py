@@ -47,6 +47,8 @@ class MICGAN(Recipe):
             of different slots lie at distance sqrt(2).
         encoder: how Q learns.
         learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
+        embedding_scale: of an embedding that is added, at first, in standard deviations of ``z``. The larger, the more
+            its slot decides of an image, and the less is left to ``z``. If images of a slot become alike, take less.
         embedding_dim: size of a learned embedding beside ``z``, in place of one that is added: if it is larger than
             ``z_dim``, the slot nearly decides the image, and each slot holds one mode from the start: points need this.
         every_layer: whether the slot conditions every layer of the generator, as in the paper, or its input alone.
@@ -64,6 +66,7 @@ class MICGAN(Recipe):
     capacity: int = 20
     encoder: Encoder = Encoder()
     learned_embedding: bool = True
+    embedding_scale: float = 1.0
     embedding_dim: int | None = None
     every_layer: bool = False
     head: Head = MaskedHead
@@ -107,6 +110,7 @@ class MICGAN(Recipe):
             "whether a sweep has split-merge moves as well",
         ),
         "learned_embedding": At("learned_embedding"),
+        "embedding_scale": At("embedding_scale"),
         "embedding_dim": At("embedding_dim"),
         "every_layer": At("every_layer"),
         "projection": PROJECTION,
@@ -124,6 +128,8 @@ class MICGAN(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_sizes(embedding_dim=self.embedding_dim)
+        if self.embedding_dim is not None and self.embedding_scale != 1:
+            raise ValueError("embedding_scale is of an embedding that is added: leave out it or embedding_dim")
 
     def usual_clusterer(self) -> Clusterer:
         """The infinite Gaussian mixture, 15 sweeps a round."""
@@ -139,7 +145,7 @@ class MICGAN(Recipe):
     def build(self) -> MixtureGAN:
         """The GAN: an embedding in the generator, a logit for each slot, an encoder of its own."""
         trunk, encoder = self.networks.trunk(self.shape), self.networks.encoder(self.shape)
-        embedding: Conditioning = Add(self.capacity, self.z_dim, self.learned_embedding)
+        embedding: Conditioning = Add(self.capacity, self.z_dim, self.learned_embedding, self.embedding_scale)
         if self.embedding_dim is not None:
             embedding = Concat(self.capacity, self.z_dim, self.embedding_dim, normalize=False)
         embedding = EveryLayer(embedding, self.capacity) if self.every_layer else embedding

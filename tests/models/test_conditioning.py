@@ -158,5 +158,15 @@ def test_a_modulation_scales_and_shifts_channels():
     assert torch.equal(out[0], h[0]) and bool((out[1, 0] == 2).all()) and bool((out[1, 1] == 6).all())
 
 
+def test_the_scale_of_an_embedding_is_what_slots_lie_apart_at_first():
+    torch.manual_seed(0)
+    for scale in (0.1, 1.0, 3.0):
+        distances = torch.pdist(Add(50, 64, scale=scale).table) / (scale * 128**0.5)
+        assert distances.mean().item() == pytest.approx(1, abs=0.03)
+    for wrong in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="scale must be positive"):
+            Add(3, 4, scale=wrong)
+
+
 def test_an_embedding_that_is_not_learned_stays():
     assert [p.requires_grad for p in Add(3, 4, learned=False).parameters()] == [False]
