@@ -79,6 +79,7 @@ class Methods:
         alike: how much alike MIC-GAN's clusters are taken to be, ``weight`` of ``NormalInverseWishart``: they are found
             in the last hidden layer of its encoder, once, after the warm-up. ``None``: in its codes, in rounds. From
             round to round the encoder forgets what clusters do not differ in, and what has become one stays one.
+        embedding_scale: of MIC-GAN's embedding at the start.
     """
 
     shape: tuple[int, ...]
@@ -87,6 +88,7 @@ class Methods:
     width: int = 16
     warp: float = 0.0
     alike: float | None = None
+    embedding_scale: float = 1.0
 
     def mic_gan(self, steps: int, slots: int | None = None) -> MixtureGAN:
         """MIC-GAN; how many clusters there are is not given, slots that are found superfluous are left empty."""
@@ -94,6 +96,7 @@ class Methods:
         recipe = self.recipe(
             MICGAN,
             capacity=slots,
+            embedding_scale=self.embedding_scale,
             encoder=Encoder(first_steps=1000, steps=500, shift=2, warp=self.warp, hidden=self.alike is not None),
             schedule=common(warmup=min(max(slots // 2, WARMUP[0]), WARMUP[1]) * round_, every=round_)
             if self.alike is None
@@ -236,7 +239,7 @@ def by(source: str, shape: tuple[int, ...] = (1, 28, 28)) -> Callable[[Path, Pat
 
 
 GREY = Methods((1, 28, 28), slots=20, classes=10)
-HANDWRITTEN, CLOTHES = replace(GREY, warp=0.15), replace(GREY, alike=0.1)
+HANDWRITTEN, CLOTHES = replace(GREY, warp=0.15, embedding_scale=0.5), replace(GREY, alike=0.1)
 MIXED, FURRY = Methods((1, 32, 32), slots=25, classes=12), Methods((3, 64, 64), slots=4, classes=2)
 STACKED, COLOUR = Methods((3, 28, 28), slots=100, classes=1000), Methods((3, 32, 32), slots=100, classes=10)
 MNIST = study("mnist", HANDWRITTEN.all(of_paper(0.9489)), "mnist", by("mnist"))
