@@ -80,6 +80,7 @@ class Methods:
             in the last hidden layer of its encoder, once, after the warm-up. ``None``: in its codes, in rounds. From
             round to round the encoder forgets what clusters do not differ in, and what has become one stays one.
         embedding_scale: of MIC-GAN's embedding at the start.
+        scale: of MIC-GAN's clusters, where it is not learned.
     """
 
     shape: tuple[int, ...]
@@ -89,6 +90,7 @@ class Methods:
     warp: float = 0.0
     alike: float | None = None
     embedding_scale: float = 1.0
+    scale: float = 0.1
 
     def mic_gan(self, steps: int, slots: int | None = None) -> MixtureGAN:
         """MIC-GAN; how many clusters there are is not given, slots that are found superfluous are left empty."""
@@ -102,10 +104,10 @@ class Methods:
             if self.alike is None
             else common(warmup=ONCE * round_, every=None),
         )
-        changes: dict[str, Any] = {"max_points": 5000}
-        if self.alike is not None:
-            changes["component"] = NormalInverseWishart(weight=self.alike)
-        return replace(recipe, clusterer=replace(recipe.clusterer, **changes)).build()  # type: ignore[type-var]
+        given = NormalInverseWishart(scale=self.scale)
+        component = given if self.alike is None else NormalInverseWishart(weight=self.alike)
+        clusterer = replace(recipe.clusterer, component=component, max_points=5000)  # type: ignore[type-var]
+        return replace(recipe, clusterer=clusterer).build()
 
     def sc_gan(self, steps: int, **changes: Any) -> MixtureGAN:
         """SC-GAN, with six partitions, or a variant of its ablations."""
@@ -239,7 +241,7 @@ def by(source: str, shape: tuple[int, ...] = (1, 28, 28)) -> Callable[[Path, Pat
 
 
 GREY = Methods((1, 28, 28), slots=20, classes=10)
-HANDWRITTEN, CLOTHES = replace(GREY, warp=0.15, embedding_scale=0.5), replace(GREY, alike=0.1)
+HANDWRITTEN, CLOTHES = replace(GREY, warp=0.15, embedding_scale=0.5, scale=0.3), replace(GREY, alike=0.1)
 MIXED, FURRY = Methods((1, 32, 32), slots=25, classes=12), Methods((3, 64, 64), slots=4, classes=2)
 STACKED, COLOUR = Methods((3, 28, 28), slots=100, classes=1000), Methods((3, 32, 32), slots=100, classes=10)
 MNIST = study("mnist", HANDWRITTEN.all(of_paper(0.9489)), "mnist", by("mnist"))
