@@ -20,9 +20,7 @@ __all__ = ["alike", "baselines", "coverage", "drawable", "evaluate", "evenly", "
 
 COLUMNS = 8  # generated, and real, images of each cluster
 COMPARED = 100  # generated, and real, images of each cluster whose spreads are compared
-ALIKE = (
-    0.5  # a lesser spread is remarked on: eight runs that had not collapsed had .7 or more, one that had .47 or less
-)
+ALIKE = 0.5  # seven runs that had not collapsed had a spread of .7 or more in each cluster, one that had .47 or less
 
 
 def pictures(run: Run, images: Images, out: Path) -> None:

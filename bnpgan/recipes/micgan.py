@@ -44,7 +44,8 @@ class MICGAN(Recipe):
         capacity: the number of slots; at least twice the number of clusters that you expect. With more slots take a
             longer warm-up, so that each sees as many images in it.
         clusterer: above all the scale of its component decides how many clusters there are, a larger one fewer; codes
-            of different slots lie at distance sqrt(2).
+            of different slots lie at distance sqrt(2). With more slots codes have more dimensions, in which a cluster
+            costs more, and the same scale leaves fewer.
         encoder: how Q learns.
         learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
         embedding_scale: of an embedding that is added, at first, in standard deviations of ``z``. The larger, the more
