@@ -65,7 +65,8 @@ def test_a_generator_that_makes_one_image_of_each_cluster_is_told(run, monkeypat
     told = report.alike(spreads)
     assert f"in {len(spreads)} of {len(spreads)} clusters" in told
     assert report.evaluate(run, truth, spreads)["spread"] < 1e-3
-    assert f"I{told[1:]}." in page(run, {"spread": 0.0}, spreads, directory)
+    text = page(run, {"spread": 0.0}, spreads, directory)
+    assert f"I{told[1:]}." in text and text.count("<td>0.00</td>") == len(spreads)
     assert main(["evaluate", str(directory / "run")]) == 0
     assert "the generator has collapsed there" in capsys.readouterr().out
 

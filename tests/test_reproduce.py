@@ -247,6 +247,15 @@ def test_the_warm_up_of_more_slots_is_longer_but_leaves_rounds():
         assert HANDWRITTEN.mic_gan(12_000, slots).schedule.warmup == warmup
 
 
+def test_a_study_of_digits_sets_how_far_slots_lie_apart_and_how_wide_clusters_are():
+    torch.manual_seed(0)
+    gan, wide = (study.mic_gan(12_000) for study in (HANDWRITTEN, replace(HANDWRITTEN, embedding_scale=1.0, scale=0.1)))
+    assert gan.recipe.embedding_scale == 0.5 and gan.clusterer.component.scale == 0.3
+    assert wide.clusterer.component.scale == 0.1 and gan.clusterer.max_points == wide.clusterer.max_points == 5000
+    narrow, usual = (each.generator.conditioning.table.std().item() for each in (gan, wide))
+    assert narrow == pytest.approx(0.5, rel=0.1) and usual == pytest.approx(1, rel=0.1)
+
+
 @pytest.mark.usefixtures("brief_trainings")
 def test_a_study_of_data_trains_each_method_on_its_own(tmp_path):
     study = STUDIES["variance-sensitivity"]
