@@ -86,7 +86,8 @@ def spreads(run: Run, images: Images) -> dict[int, float]:
     found = {}
     with forked(run.partition.labels.device, run.config["seed"]):
         for k in _heavy(run):
-            real = images[evenly((run.partition.labels == k).nonzero()[:, 0], COMPARED)]
+            members = (run.partition.labels == k).nonzero()[:, 0]
+            real = images[evenly(members, COMPARED).to(images.device)]
             if bool((real != real[:1]).any()):
                 found[k] = metrics.spread(run.sample(COMPARED, cluster=k), real)
     return found

@@ -42,9 +42,11 @@ def test_images_are_trained_on_resumed_sampled_and_scored(gpu, tmp_path, capsys)
     assert main(["sample", str(run), "-n", "4", "--cluster", str(a), "--out", str(out)]) == 0
     assert main(["sample", str(run), "-n", "3", "--between", str(a), str(b)]) == 0
     assert np.load(out).shape == (4, 1, 8, 8)
-    scores = (run / "metrics.json").read_text()
+    scores = json.loads((run / "metrics.json").read_text())
     assert main(["evaluate", str(run)]) == 0
-    assert (run / "metrics.json").read_text() == scores
+    assert json.loads((run / "metrics.json").read_text()) == {  # spreads are of images drawn anew, on the CPU
+        name: pytest.approx(score, abs=0.1 if name.startswith("spread") else 0.0) for name, score in scores.items()
+    }
 
 
 def test_points_of_a_known_set_are_scored_beside_exact_ones(gpu, tmp_path, capsys):
