@@ -81,6 +81,7 @@ class Chains:
             table = _arviz().summary(posterior, round_to="none")
         constant = [name for name, value in self.trace.items() if (value == value[0, 0]).all()]
         table.loc[constant, ["r_hat", "ess_bulk", "ess_tail"]] = np.nan  # arviz counts each draw of a constant
+        table.loc[constant, "sd"] = 0.0  # which rounding may hide
         return table[["mean", "sd", "r_hat", "ess_bulk", "ess_tail"]]
 
     def to_arviz(self) -> Any:
