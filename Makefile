@@ -6,6 +6,8 @@ PIP_FLAGS ?=
 BIN := .venv/bin
 # Small networks gain nothing from more threads, and the tests have a worker for each core as it is.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Tests of a file stay with one worker as long as they can: what they share is made once.
+WORKERS := -n auto --dist worksteal
 
 .PHONY: setup demo test test-slow docs lowest bench gpu lint clean
 setup: .venv/ready
@@ -19,10 +21,10 @@ demo: setup
 	$(ONE_THREAD) $(BIN)/bnpgan train mic-gan --data digits --backbone mlp --steps 5000 --out runs/demo --overwrite --baselines
 
 test: setup
-	$(ONE_THREAD) $(BIN)/pytest -n auto
+	$(ONE_THREAD) $(BIN)/pytest $(WORKERS)
 
 test-slow: setup
-	$(ONE_THREAD) $(BIN)/pytest -n auto -m slow
+	$(ONE_THREAD) $(BIN)/pytest $(WORKERS) -m slow
 
 docs: .venv/docs-ready
 	$(ONE_THREAD) $(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
@@ -35,7 +37,7 @@ docs: .venv/docs-ready
 # The core of the suite on the lowest versions that pyproject.toml allows; the package is read where it lies.
 LOWEST := .venv-lowest/bin
 lowest: .venv-lowest/ready
-	$(ONE_THREAD) $(LOWEST)/python -m pytest -n auto -p no:cacheprovider $(CORE)
+	$(ONE_THREAD) $(LOWEST)/python -m pytest $(WORKERS) -p no:cacheprovider $(CORE)
 
 CORE := tests/test_data*.py tests/test_partition.py tests/test_priors.py tests/test_features.py tests/test_losses.py \
 	tests/test_metrics.py tests/test_plotting.py tests/test_ranges.py tests/test_recipes.py tests/test_run_directory.py \

@@ -93,7 +93,8 @@ def against_right(case, length=1, replicas=9, **methods):
     return run_test(lambda length: against(law, wrong, x, LEVEL, length, (40, 12, 16)), length)
 
 
-@pytest.mark.parametrize("name", ["one replica", pytest.param("one replica, IGMM", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["one replica", "one replica, IGMM"])
 def test_planted_error_is_found(name):
     case, methods = ERRORS[name]
     row = against_right(case, **methods)
