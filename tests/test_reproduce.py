@@ -18,7 +18,7 @@ from bnpgan.features import FixedEncoder
 from bnpgan.images import images_of
 from bnpgan.models import DCGAN
 from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, runs, wide
-from bnpgan.reproduce.images import HANDWRITTEN
+from bnpgan.reproduce.images import CLOTHES, HANDWRITTEN
 from bnpgan.reproduce.imbalance import imbalance, thinned
 from bnpgan.reproduce.plane import coverage
 from bnpgan.reproduce.study import Method
@@ -247,10 +247,11 @@ def test_the_warm_up_of_more_slots_is_longer_but_leaves_rounds():
         assert HANDWRITTEN.mic_gan(12_000, slots).schedule.warmup == warmup
 
 
-def test_a_study_of_digits_sets_how_far_slots_lie_apart_and_how_wide_clusters_are():
+def test_studies_of_grey_images_set_how_far_slots_lie_apart_and_how_wide_clusters_are():
     torch.manual_seed(0)
     gan, wide = (study.mic_gan(12_000) for study in (HANDWRITTEN, replace(HANDWRITTEN, embedding_scale=1.0, scale=0.1)))
-    assert gan.recipe.embedding_scale == 0.5 and gan.clusterer.component.scale == 0.3
+    assert CLOTHES.mic_gan(12_000).recipe.embedding_scale == gan.recipe.embedding_scale == 0.5
+    assert gan.clusterer.component.scale == 0.3
     assert wide.clusterer.component.scale == 0.1 and gan.clusterer.max_points == wide.clusterer.max_points == 5000
     narrow, usual = (each.generator.conditioning.table.std().item() for each in (gan, wide))
     assert narrow == pytest.approx(0.5, rel=0.1) and usual == pytest.approx(1, rel=0.1)
