@@ -54,6 +54,7 @@ def test_sampler_draws_from_the_exact_posterior_under_a_dirichlet_process():
     check(law(DP, x), short_chains(build(DP, 1), x))
 
 
+@pytest.mark.slow
 def test_sampler_draws_from_the_exact_posterior_under_a_pitman_yor_process(monkeypatch):
     """Points in two dimensions, and as if the clusters were too many to look at all together."""
     monkeypatch.setattr(chunks, "HELD", 8 * 8)

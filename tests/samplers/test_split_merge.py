@@ -172,6 +172,7 @@ def test_wrong_allocation_is_noticed(wrong, move, moves):
     assert flow(sampler, POINTS[:4, :1], moves, lambda allocation: move(wrong(*vars(allocation).values()))) < LEVEL
 
 
+@pytest.mark.slow
 def test_wrong_probability_of_anchors_is_noticed():
     sampler = CountsAgain(Idle(DirichletProcess(1.0), family(1), capacity=5), pairs=4)
     assert flow(sampler, POINTS[:4, :1], 500, Allocation.plug_in) < LEVEL
