@@ -10,7 +10,7 @@ from matplotlib.animation import Animation
 from matplotlib.figure import Figure
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("plot_*.py"))
-FAST = {"plot_02", "plot_04", "plot_05", "plot_14", "plot_15"}  # the others take more than three seconds
+FAST = {"plot_02", "plot_04", "plot_05", "plot_14", "plot_15"}  # of those that take less than three seconds
 RUNS = [pytest.param(p, id=p.stem, marks=[] if p.stem[:7] in FAST else [pytest.mark.slow]) for p in EXAMPLES]
 
 
