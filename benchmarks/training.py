@@ -3,15 +3,16 @@
     python benchmarks/training.py
     python benchmarks/training.py --rounds 10 --no-runs
 
-SC-GAN on the grid as ``bnpgan reproduce grid`` trains it, and MIC-GAN on the digits as ``make demo`` does, on a thread.
-Both loops begin with a partition that has just been made and make none while they are timed. They take turns, ``steps``
-at a time, for so many ``rounds``. Ours checks the losses and writes a row of its history every ``log`` steps, as in
-any run. The bare loop has the labels of that partition for good, and does in each step what it must: a batch, a step of
-the discriminator, one of the generator, averaged weights; networks, fused optimisers and losses are those of ours. The
-ratio is the median over rounds, by the clock and by the processor's time, which others on the machine disturb less.
+SC-GAN on the grid as ``bnpgan reproduce grid`` trains it, MIC-GAN on the digits as ``make demo`` does, and, where
+``BNPGAN_DATA`` names the folder that holds them, on MNIST's images as ``bnpgan reproduce mnist`` does, on a thread.
+Both loops begin with a partition that has just been made and make none while they are timed. They take turns,
+``steps`` at a time, for so many ``rounds``. Ours checks the losses and writes a row of its history every ``log`` steps,
+as in any run. The bare loop has the labels of that partition for good, and does in each step what it must: a batch, a
+step of the discriminator, one of the generator, averaged weights; networks, fused optimisers and losses are those of
+ours. The ratio is the median over rounds, by the clock and by the processor's time, which others disturb less.
 
-Then each is trained once by ``train`` for all steps of its study: the share of its time that clustering takes, which is
-features and k-means or Gibbs sweeps, and what the features learn for it (MIC-GAN's encoder).
+Then all but MNIST's are trained once by ``train`` for the steps of their studies: the share of the time that clustering
+takes, which is features and k-means or Gibbs sweeps, and what the features learn for it (MIC-GAN's encoder).
 """
 
 import argparse
@@ -32,7 +33,9 @@ from torch import Tensor
 
 from bnpgan import data, recipes
 from bnpgan.features import Features, Networks
+from bnpgan.images import Images, images_of
 from bnpgan.loop import Training
+from bnpgan.losses import R1
 from bnpgan.mixture import MixtureGAN
 from bnpgan.partition import Partition
 from bnpgan.reproduce import STUDIES
@@ -48,16 +51,17 @@ class Case:
 
     name: str
     steps: int
-    images: Tensor
+    images: Images
     make: Callable[[int], MixtureGAN]
+    run: bool = True
 
 
 def cases() -> list[Case]:
-    grid = STUDIES["grid"]
-    make = grid.methods["sc-gan"].make
-    assert make is not None
-    return [
-        Case("SC-GAN, the grid", grid.steps, grid.load(None)[0] / grid.unit, make),
+    grid, mnist = STUDIES["grid"], STUDIES["mnist"]
+    sc_gan, mic_gan = grid.methods["sc-gan"].make, mnist.methods["mic-gan"].make
+    assert sc_gan is not None and mic_gan is not None
+    found = [
+        Case("SC-GAN, the grid", grid.steps, grid.load(None)[0] / grid.unit, sc_gan),
         Case(
             "MIC-GAN, the digits",
             5000,
@@ -65,12 +69,17 @@ def cases() -> list[Case]:
             lambda steps: recipes.mic_gan(image_shape=(1, 8, 8), backbone="mlp"),
         ),
     ]
+    if "BNPGAN_DATA" in os.environ:
+        found.append(
+            Case("MIC-GAN, MNIST", mnist.steps, images_of(mnist.load(None)[0], "MNIST")[0], mic_gan, run=False)
+        )
+    return found
 
 
 class Ours:
     """The loop of ``train``, between two partitions."""
 
-    def __init__(self, gan: MixtureGAN, images: Tensor) -> None:
+    def __init__(self, gan: MixtureGAN, images: Images) -> None:
         once = gan.scheduled(warmup=0, every=None)
         self.training = Training(once, images, SEED)
         self.training.advance()  # the one with the partition
@@ -90,13 +99,13 @@ class Ours:
 
 
 class Bare:
-    """What one would write for one GAN: non-saturating losses, R1 where its weight is not 0, labels that stay."""
+    """What one would write for one GAN: non-saturating losses, R1 unless its weight is 0, labels that stay."""
 
-    def __init__(self, gan: MixtureGAN, images: Tensor, labels: Tensor) -> None:
+    def __init__(self, gan: MixtureGAN, images: Images, labels: Tensor) -> None:
         gan, s = copy.deepcopy(gan), gan.schedule
         self.G, self.D, self.images, self.labels = gan.generator.train(), gan.discriminator.train(), images, labels
         self.batch, self.z_dim, self.decay, self.average = s.batch, int(gan.latent.dim), s.decay, s.average  # type: ignore[arg-type]
-        self.penalty = 0.0 if s.penalty is None else s.penalty.weight  # type: ignore[attr-defined]
+        self.penalty = R1(0.0) if s.penalty is None else s.penalty
         self.rates = s.generator_rate, s.discriminator_rate
         self.adam_G = torch.optim.Adam(self.G.parameters(), lr=self.rates[0], betas=s.betas, fused=True)
         self.adam_D = torch.optim.Adam(self.D.parameters(), lr=self.rates[1], betas=s.betas, fused=True)
@@ -115,10 +124,10 @@ class Bare:
             real, c = self.images[i], self.labels[i]
             fake = G(torch.randn(self.batch, self.z_dim, device=c.device), c)
             loss = F.softplus(-D(real, c)).mean() + F.softplus(D(fake.detach(), c)).mean()
-            if self.penalty:
+            if self.penalty.weight and self.step % self.penalty.every == 0:
                 x = real.detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(D(x, c).sum(), x, create_graph=True)
-                loss = loss + self.penalty * gradient.flatten(1).square().sum(1).mean()
+                loss = loss + self.penalty.weight * self.penalty.every * gradient.flatten(1).square().sum(1).mean()
             self.adam_D.zero_grad()
             loss.backward()
             self.adam_D.step()
@@ -156,7 +165,7 @@ class Timed(Features):
 
 
 def speeds(case: Case, steps: int, rounds: int) -> dict:
-    """Images a second of both loops, and the ratio of ours to the bare one: medians over rounds."""
+    """Images a second of both loops, the ratio of ours to the bare one, and a step's processor time: medians."""
     torch.manual_seed(SEED)
     gan = case.make(case.steps)
     ours = Ours(gan, case.images)
@@ -178,6 +187,7 @@ def speeds(case: Case, steps: int, rounds: int) -> dict:
     }
     return {
         **{name: steps * gan.schedule.batch / median(spent[name, "clock"]) for name in loops},
+        "step": median(spent["ours", "processor"]) / steps,
         **{f"ratio_{clock}": median(ratio) for clock, ratio in ratios.items()},
         **{f"quartiles_{clock}": [r[rounds // 4], r[3 * rounds // 4]] for clock, r in ratios.items()},
     }
@@ -205,15 +215,16 @@ def markdown(results: dict) -> str:
         f"`{results['command']}`, commit {results['commit']}, {results['hardware']}, {results['threads']} thread, "
         f"torch {results['torch']}, {results['time']}, load {results['load']:.1f} at the start",
         "",
-        "| | ours, images/s | bare loop | ratio (quartiles) | by the processor's time "
+        "| | ours, images/s | bare loop | ratio (quartiles) | by the processor's time | its ms a step "
         "| whole run, s | images/s | clustering, % | encoder, % |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in results["rows"].items():
         line = f"| {name} | {row['ours']:,.0f} | {row['bare']:,.0f} |"
         for clock in ("clock", "processor"):
             low, high = row[f"quartiles_{clock}"]
             line += f" {row[f'ratio_{clock}']:.3f} ({low:.3f}, {high:.3f}) |"
+        line += f" {1000 * row['step']:.2f} |"
         if "seconds" in row:
             line += f" {row['seconds']:.1f} | {row['images_per_second']:,.0f} | {100 * row['clustering']:.2f} |"
             line += f" {100 * row['features_learn']:.1f} |"
@@ -235,7 +246,7 @@ def main() -> None:
     results |= {"time": f"{datetime.now():%Y-%m-%d %H:%M}", "load": os.getloadavg()[0], "rows": {}}
     for case in cases():
         results["rows"][case.name] = speeds(case, options.steps, options.rounds)
-        if not options.no_runs:
+        if case.run and not options.no_runs:
             results["rows"][case.name] |= whole(case)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "training.json").write_text(json.dumps(results, indent=1) + "\n")
