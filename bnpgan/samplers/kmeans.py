@@ -1,7 +1,6 @@
 """k-means: the clusterer of SC-GAN."""
 
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from bnpgan import ranks
 from bnpgan.engine.chunks import rows_at_once
 from bnpgan.partition import Partition, check_labels, check_points
 from bnpgan.samplers.base import Clusterer, check_limits
-from bnpgan.samplers.points import Points
+from bnpgan.samplers.points import LEFT_OUT, Points
 from bnpgan.whole import keep_whole
 
 __all__ = ["KMeans", "kmeans_plus_plus", "seeded_labels"]
@@ -79,12 +78,19 @@ class KMeans(Clusterer):
         return Partition.from_labels(x, labels, self.capacity)
 
     def _best(self, points: Points) -> Tensor:
-        space, left = points.principal()
-        if space is not points:
-            with suppress(ValueError):  # points that differ in the other axes alone are too few here
+        share = LEFT_OUT
+        for _ in range(2):
+            space, left = points.principal(share)
+            if space is points:
+                break
+            try:
                 labels, inertia = self._best_in(space)
-                if left <= SMALL * inertia:  # else a few far points hide what the others differ in
-                    return labels
+            except ValueError:  # points that differ in the other axes alone are too few here
+                break
+            if left <= SMALL * inertia:
+                return labels
+            # A few far points, or clusters far apart, hide what the others differ in: once more, with less left out.
+            share = SMALL * inertia / float(ranks.all_sum(points.squares.sum()))
         return self._best_in(points)[0]
 
     def _best_in(self, points: Points) -> tuple[Tensor, float]:

@@ -452,6 +452,33 @@ def test_restarts_of_wide_points_in_principal_axes_lose_nothing(monkeypatch):
     assert sum(ours) < 1.015 * sum(inertia(x, KMeans(30, restarts=3).fit(x)) for _ in range(8))
 
 
+def test_tight_clusters_far_apart_are_compared_in_more_axes_and_not_in_all(monkeypatch):
+    """Thirty clusters of four parts each, which three axes do not tell apart: they leave out more than the parts."""
+    torch.manual_seed(0)
+    far, near = torch.randn(30, 3)[torch.arange(2_400) % 30], torch.randn(120, 4)[torch.arange(2_400) % 120]
+    parts = torch.cat([far + 0.01 * torch.randn(2_400, 3), 0.02 * near, 1e-4 * torch.randn(2_400, 57)], 1)
+    x = parts @ torch.linalg.qr(torch.randn(64, 64))[0]
+    widths, exact, best_in, seeds = [], [], KMeans._best_in, Points.seeds
+    monkeypatch.setattr(KMeans, "_best_in", lambda self, p: widths.append(p.x.shape[1]) or best_in(self, p))
+    monkeypatch.setattr(
+        Points, "seeds", lambda self, *a, **k: exact.append(k.get("exact", False)) or seeds(self, *a, **k)
+    )
+    found = KMeans(120).fit(x)
+    assert widths == [3, 7]
+    assert inertia(x, found) < 1.5 * inertia(x, Partition.from_labels(x, torch.arange(2_400) % 120, 120))
+    assert not any(exact)
+
+
+@pytest.mark.parametrize("D", [1, 64, 4096])
+def test_rounding_of_distances_is_what_dust_says(D):
+    torch.manual_seed(0)
+    points = Points(torch.randn(2_000, D) + 3)
+    chosen = torch.arange(40)
+    (_, quick), (_, right) = (next(iter(points.distances(chosen, exact))) for exact in (False, True))
+    shown = (quick.double() - right.double()).abs().max() / points.squares.max()
+    assert shown < points.dust < 1e-4
+
+
 def test_points_that_are_one_in_the_principal_axes_are_told_apart():
     x = torch.zeros(80, 40, dtype=torch.float64)
     x[:, 0], x[:, 1], x[:, 7] = (torch.arange(80) // n % 2 * scale for n, scale in ((1, 9.0), (2, 9.0), (4, 0.1)))
