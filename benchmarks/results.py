@@ -20,6 +20,8 @@ from methods import METHODS
 from sets import RECIPES
 from threadpoolctl import threadpool_info
 
+from bnpgan.reproduce.runs import processor
+
 Row = dict[str, Any]
 PACKAGES = ("bnpgan", "torch", "numpy", "numba", "scikit-learn", "faiss-cpu", "bnpy", "pybasicbayes")
 SAME = ("part", "set", "method", "settings", "quick", "machine")  # what makes two rows one
@@ -34,15 +36,11 @@ def version(package: str) -> str | None:
 
 def machine(options: argparse.Namespace) -> Row:
     """The hardware, as far as the system tells, and how much of it is used."""
-    cpu, path = platform.processor() or platform.machine(), Path("/proc/cpuinfo")
-    if path.exists():
-        names = [line.split(":", 1)[1].strip() for line in path.read_text().splitlines() if "model name" in line]
-        cpu = names[0] if names else cpu
     blas = {
         f"{pool['internal_api']} {pool['version'] or ''} {pool.get('architecture', '')}".strip()
         for pool in threadpool_info()
     }
-    found = {"cpu": cpu, "cores": os.cpu_count(), "threads": options.threads, "system": platform.platform()}
+    found = {"cpu": processor(), "cores": os.cpu_count(), "threads": options.threads, "system": platform.platform()}
     found |= {"torch": torch.backends.cpu.get_cpu_capability(), "pools": sorted(blas), "device": options.device}
     return found | ({"gpu": torch.cuda.get_device_name()} if options.device == "cuda" else {})
 

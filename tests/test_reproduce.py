@@ -4,6 +4,7 @@ import importlib.util
 import json
 import math
 import os
+import platform
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -299,3 +300,15 @@ def test_rare_classes_are_missed_by_clusters_that_stand_for_others():
 def test_digits_are_thinned_on_a_geometric_scale():
     x, truth = thinned(*data.digits(), ratio=100)
     assert truth.bincount().tolist() == [174, 104, 63, 37, 22, 13, 8, 5, 3, 2] and len(x) == len(truth)
+
+
+def test_a_row_tells_processors_of_one_name_apart(monkeypatch):
+    core = "processor : 0\ncpu family\t: {family}\nmodel\t\t: 2\nmodel name\t: AMD EPYC: x\n\n"
+    arm = "processor : 0\nBogoMIPS : 50\n"
+    for text, shown in (
+        (core.format(family=26) + core.format(family=25), "AMD EPYC: x (family 26, model 2)"),
+        (core.format(family=25).replace("cpu family", "unit"), "AMD EPYC: x"),
+        (arm, platform.machine()),
+    ):
+        monkeypatch.setattr(Path, "read_text", lambda _, text=text: text)
+        assert runs.processor() == shown

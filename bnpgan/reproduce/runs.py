@@ -195,7 +195,7 @@ def circumstances() -> Row:
         "commit": _commit(),
         "version": __version__,
         "torch": torch.__version__,
-        "hardware": gpu or f"{_processor()}, {os.cpu_count()} cores",
+        "hardware": gpu or f"{processor()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
         "date": date.today().isoformat(),
     }
@@ -207,10 +207,14 @@ def _commit() -> str | None:
     return done.stdout.strip() if done is not None and done.returncode == 0 else None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, with family and model, for processors of very unequal speed are called "AMD EPYC"."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in told:
+        return platform.machine()
+    kind = f" (family {told['cpu family']}, model {told['model']})" if {"cpu family", "model"} <= told.keys() else ""
+    return told["model name"] + kind
