@@ -31,10 +31,10 @@ class KMeans(Clusterer):
 
     Without labels it is run ``restarts`` times, each until the centroids move by less than :math:`10^{-2}` mean
     variances of the data, squared and summed; the best run goes on until no label changes. Points of many columns that
-    lie near few principal axes (99.9 % of the variance, half the columns at most) are compared in those until then.
-    With labels it starts once, from their means in the new features, and goes on as far. A cluster that empties is
-    re-seeded at the point farthest from its centroid. Distances are taken by blocks of rows, never for all points and
-    clusters at once.
+    lie near few principal axes (99.9 % of the variance, or more where clusters are tighter than that; half the columns
+    at most) are compared in those until then. With labels it starts once, from their means in the new features, and
+    goes on as far. A cluster that empties is re-seeded at the point farthest from its centroid. Distances are taken by
+    blocks of rows, never for all points and clusters at once.
 
     Args:
         capacity: the number of clusters; all of them are used.
