@@ -169,7 +169,7 @@ def speeds(case: Case, steps: int, rounds: int) -> dict:
     torch.manual_seed(SEED)
     gan = case.make(case.steps)
     ours = Ours(gan, case.images)
-    bare = Bare(gan, case.images, ours.labels)
+    bare = Bare(ours.training.gan, case.images, ours.labels)  # weights in the same layout
     loops = {"bare": bare.advance, "ours": ours.advance}
     clocks = {"clock": time.perf_counter, "processor": time.process_time}
     spent: dict[tuple[str, str], list[float]] = {(name, clock): [] for name in loops for clock in clocks}

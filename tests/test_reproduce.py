@@ -19,7 +19,7 @@ from bnpgan.features import FixedEncoder
 from bnpgan.images import images_of
 from bnpgan.models import DCGAN
 from bnpgan.reproduce import STUDIES, Budget, finished, markdown, run_study, runs, wide
-from bnpgan.reproduce.images import CLOTHES, HANDWRITTEN
+from bnpgan.reproduce.images import CLOTHES, COLOUR, HANDWRITTEN, MIXED
 from bnpgan.reproduce.imbalance import imbalance, thinned
 from bnpgan.reproduce.plane import coverage
 from bnpgan.reproduce.study import Method
@@ -288,6 +288,15 @@ def test_coverage_of_wide_mixtures_by_exact_samples_and_by_points():
     points = mixture.means[torch.multinomial(mixture.weights, 5000, replacement=True)]
     found = wide.coverage(mixture, points)
     assert found["quality"] == 100 and found["spread"] < 1e-6 and found["reverse_kl"] < 0.01
+
+
+@pytest.mark.parametrize(("methods", "embedding"), [(CLOTHES, 0.5), (MIXED, 0.5), (COLOUR, 1.0)])
+def test_studies_of_unlike_images_cluster_once_in_the_hidden_layer(methods, embedding):
+    gan = methods.mic_gan(12_000)
+    assert gan.schedule.every is None and gan.schedule.warmup == 8_000
+    assert gan.features.head.in_features > gan.clusterer.capacity == gan.features.head.out_features
+    assert gan.clusterer.component.scale is None and gan.clusterer.component.weight == 0.1
+    assert gan.recipe.embedding_scale == embedding
 
 
 def test_rare_classes_are_missed_by_clusters_that_stand_for_others():
