@@ -172,7 +172,7 @@ class Training(State):
         with own_randomness(y, self.seed, SUBSET):  # the same images each time, for their labels go on as one chain
             some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
         with own_randomness(y, self.seed, CLUSTER, self.step + 1):
-            x, projection = reduced(y, clusterer.max_dim)
+            x, projection = reduced(y, clusterer.max_dim, features.columns(old))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a chain that goes on from round to round; the flags are there
                 partition = clusterer.fit(x[some], None if labels is None else labels[some])
@@ -243,7 +243,7 @@ class Training(State):
             partition = self.cluster(features)
         else:
             y = embed(features, self.gan, self.images)
-            x, projection = reduced(y, self.gan.clusterer.max_dim)
+            x, projection = reduced(y, self.gan.clusterer.max_dim, features.columns(self.partition))
             partition = self.gan.clusterer.partition(x, self.partition.labels)
             partition = replace(partition, memory=self.partition.memory, projection=projection)
         return self.run(config, replace(self.gan, features=features), partition)

@@ -213,30 +213,36 @@ class Partition:
         return x if self.projection is None else self.projection(x)
 
 
-def reduced(x: Tensor, max_dim: int | None) -> tuple[Tensor, Projection | None]:
+def reduced(x: Tensor, max_dim: int | None, columns: Tensor | None = None) -> tuple[Tensor, Projection | None]:
     """The points ``(N, D)`` in as many principal axes as ``max_dim`` and the points allow; ``None`` if that is all.
 
     A covariance of D columns is D (D + 1) / 2 numbers for each cluster. So a clusterer that has a ``max_dim`` is given
-    at most one column for every ten points, and no fewer than two.
+    at most one column for every ten points, and no fewer than two. Of ``columns`` ``(D,)``, bool, alone, where given.
 
     Warns:
         UserWarning: where the points, and not ``max_dim``, are what allows no more columns.
     """
     if max_dim is None:
         return x, None
+    chosen = None
+    if columns is not None and not columns.all():
+        axes = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[:, columns]
+        x, chosen = x[:, columns], Projection(axes.new_zeros(len(axes)), axes)
     N, D = x.shape
     carried = max(LEAST_COLUMNS, N // POINTS_FOR_A_COLUMN)
     d = min(D, max_dim, carried)
     if d == D:
-        return x, None
+        return x, chosen
     if carried < min(max_dim, D):
         warnings.warn(
             f"{N:,} points do not carry covariances of {min(max_dim, D)} columns: {D} are reduced to {d} by PCA, "
             f"one for every {POINTS_FOR_A_COLUMN} points; pass more points, or features of fewer columns",
             stacklevel=3,
         )
-    projection = Projection.fit(x, d)
-    return projection(x), projection
+    rotated = Projection.fit(x, d)
+    if chosen is None:
+        return rotated(x), rotated
+    return rotated(x), Projection(chosen.axes @ rotated.mean, chosen.axes @ rotated.axes)
 
 
 def check_capacity(capacity: int) -> int:

@@ -80,6 +80,14 @@ class Features(nn.Module, ABC):
         """
         return None
 
+    def columns(self, partition: Partition | None) -> Tensor | None:
+        """Which features ``(D,)`` can tell clusters apart when the partition of now is changed; ``None`` for all.
+
+        Clusterers with covariances are shown these alone. In a feature that is nearly constant a covariance is what its
+        prior leaves there, which is less the more points a cluster has: so large clusters would swallow the others.
+        """
+        return None
+
     def suggest(self, y: Tensor) -> Tensor | None:
         """Labels ``(N,)`` to start the first partition from, where the features ``(N, D)`` themselves suggest some."""
         return None

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bnpgan.features.base import Features, Networks, evaluating
 from bnpgan.graphs import in_graphs, minimise
 from bnpgan.images import Images
-from bnpgan.partition import Partition
+from bnpgan.partition import LEAST_COLUMNS, Partition
 
 __all__ = ["FromEncoder"]
 
@@ -74,6 +74,16 @@ class FromEncoder(Features):
         """The codes of Q, ``(B, D)``."""
         with evaluating(self.encoder):
             return self.encoder(gan.frames.into(images, None))
+
+    def columns(self, partition: Partition | None) -> Tensor | None:
+        """The codes ``(D,)`` of slots that hold a point, if codes are Q's outputs; all before the first partition.
+
+        Nothing is drawn for empty slots, and so Q gives nearly the same there for every image. Where fewer than two
+        slots hold points, all codes are left in: in one column clusters lie over one another.
+        """
+        if partition is None or not isinstance(self.head, nn.Identity) or partition.active.sum() < LEAST_COLUMNS:
+            return None
+        return partition.active
 
     def suggest(self, y: Tensor) -> Tensor:
         """The slot ``(N,)`` whose one-hot vector is nearest, so that clusters take the slots the generator has used."""
