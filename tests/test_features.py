@@ -166,6 +166,16 @@ def test_codes_may_come_from_below_the_output():
     features.refresh(GAN, x, Partition.from_labels(y, truth, K))  # the likelihood is that of the codes
 
 
+def test_codes_of_empty_slots_tell_no_clusters_apart():
+    y, truth = torch.randn(200, K), torch.arange(200) % 2
+    some, one = (Partition.from_labels(y, labels, K) for labels in (2 * truth, 0 * truth))
+    features = encoder()
+    assert features.columns(some).tolist() == [True, False, True, False]
+    assert features.columns(None) is None and features.columns(one) is None
+    below = FromEncoder(nn.Linear(2, 3), K, head=nn.Linear(3, K))  # hidden units belong to no slot
+    assert below.columns(some) is None and FixedEncoder(nn.Identity()).columns(some) is None
+
+
 def test_an_encoder_can_learn_as_a_classifier():
     torch.manual_seed(0)
     x, truth = corners()

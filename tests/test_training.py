@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from bnpgan import loop, recipes
-from bnpgan.features import Identity
+from bnpgan.features import FromEncoder, Identity
 from bnpgan.loop import TRAIN, Training, own_randomness
 from bnpgan.losses import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
 from bnpgan.mixture import Schedule
@@ -58,8 +58,20 @@ def assert_same_run(a, b):
     assert rows(a) == rows(b)
 
 
+@dataclass(frozen=True)
+class Halves(Clusterer):
+    """Two slots of those there are, so that MIC-GAN's features are seen in two of their columns."""
+
+    capacity: int
+    max_dim: int | None = 8
+
+    def fit(self, x, labels=None):
+        return Partition.from_labels(x, 3 * (x[:, 0] > x[:, 0].median()).long(), self.capacity)
+
+
 VARIANTS = {
     "mic_gan": {},
+    "mic_gan, two slots": {"clusterer": Halves(small.CAPACITY)},
     "sc_gan": {},
     "sc_gan, random": {"clusterer": RandomLabels(small.CAPACITY)},
     "sc_gan, some": {"clusterer": KMeans(small.CAPACITY, max_points=50)},
@@ -168,6 +180,30 @@ def test_a_clusterer_that_sees_some_points_predicts_the_others():
     run = train(gan, x, steps=2, progress=False)
     assert len(run.partition.labels) == len(x)
     assert torch.equal(run.partition.labels, run.partition.predict(x))
+
+
+class All(FromEncoder):
+    """Features that show clusterers every code, those of empty slots as well: a mutant."""
+
+    def columns(self, partition):
+        return None
+
+
+@pytest.mark.parametrize(("kind", "left"), [(FromEncoder, 4), (All, 1)])
+def test_large_clusters_do_not_swallow_others_for_the_slots_that_are_empty(kind, left):
+    torch.manual_seed(0)
+    D = small.CAPACITY + 14
+    truth = torch.arange(4).repeat_interleave(torch.tensor([1200, 500, 200, 100]))
+    x = torch.nn.functional.one_hot(truth, D) + 0.2 * torch.randn(len(truth), D)
+    x[:, 4:] = 0.01 * torch.randn(len(truth), D - 4)
+    encoder = torch.nn.Linear(D, D)
+    with torch.no_grad():
+        encoder.weight.copy_(torch.eye(D)), encoder.bias.zero_()
+    gan = recipes.mic_gan(dim=D, backbone="mlp", capacity=D, scale=0.3)
+    training = Training(gan, x, 0)
+    training.partition = Partition.from_labels(x, truth, D)
+    partition = training.cluster(kind(encoder, D))
+    assert (partition.counts > 20).sum() == left
 
 
 def test_known_labels_condition_the_gan():
@@ -558,8 +594,9 @@ def test_a_run_from_before_an_option_was_there_goes_on(tmp_path, monkeypatch):
 
 def test_a_run_is_loaded_as_it_was(tmp_path):
     x, _ = small.images()
-    gan = small.gan("mic_gan", x)
+    gan = small.gan("mic_gan", x, clusterer=Halves(small.CAPACITY))
     run = train(gan, x, steps=9, out=tmp_path, progress=False, device="cpu")
+    assert run.partition.projection is not None  # as other slots are empty
     assert load(tmp_path, gan=gan).history == run.history
     again = load(tmp_path)
     assert torch.equal(again.partition.labels, run.partition.labels) and again.history == run.history

@@ -314,6 +314,20 @@ def test_columns_are_no_more_than_the_points_carry(recwarn, N, D, max_dim, left)
         assert f"{N} points" in told[0] and f"{D} are reduced to {left} by PCA" in told[0]
 
 
+def test_columns_that_are_left_out_are_left_out_of_all_that_is_asked_later():
+    x = torch.randn(100, 6)
+    columns = torch.tensor([True, False, True, True, False, True])
+    y, projection = reduced(x, 32, columns)
+    assert torch.equal(y, x[:, columns]) and torch.equal(projection(x), y)
+    axes, rotated = reduced(x, 3, columns)
+    torch.testing.assert_close(rotated(x), axes)
+    torch.testing.assert_close(axes, Projection.fit(x[:, columns], 3)(x[:, columns]))
+    for seen in (projection, rotated):
+        assert torch.equal(seen(x + 9.0 * ~columns), seen(x))
+    assert reduced(x, 32, torch.ones(6, dtype=torch.bool)) == (x, None)
+    assert reduced(x, None, columns) == (x, None)  # a clusterer without covariances sees all
+
+
 def test_training_on_few_wide_images_reduces_them_as_far():
     gan = recipes.sc_gan(dim=30, capacity=3)
     sampler = StickBreaking(DirichletProcess(1.0), NormalInverseWishart(), capacity=3, sweeps=2)
