@@ -29,7 +29,8 @@ def archive(tmp_path_factory):
     script = "import setuptools.build_meta as b; print(b.build_sdist('.'))"
     built = subprocess.run([sys.executable, "-c", script], cwd=made, check=True, capture_output=True, text=True)
     with tarfile.open(made / built.stdout.splitlines()[-1]) as packed:
-        packed.extractall(made / "out", filter="data")
+        packed.extraction_filter = getattr(tarfile, "data_filter", None)  # came with Python 3.11.4
+        packed.extractall(made / "out")
     return next((made / "out").iterdir())
 
 

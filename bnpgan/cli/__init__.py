@@ -46,10 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.run(options)
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output, such as head, has had enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         return 141
     except (ValueError, OSError) as error:
         print(f"bnpgan: error: {_with_option(' '.join(str(error).split()), options.parser)}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # what it holds would fail once more when Python ends, which exits with 120 then
+            _silence()
         return 2
     except KeyboardInterrupt as stop:
         print(f"bnpgan: stopped{': ' if stop.args else ''}{' '.join(map(str, stop.args))}", file=sys.stderr)
@@ -82,6 +86,10 @@ def _with_option(message: str, parser: Parser | None) -> str:
 
 def _show(message: Warning | str, *where: object) -> None:
     print(f"bnpgan: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _silence() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
