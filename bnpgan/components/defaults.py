@@ -55,6 +55,7 @@ class GaussianFamily(ExponentialFamily):
     nu: float | None = None
     factor: float | Grid = None  # type: ignore[assignment]  # set below
     weight: float = WEIGHT
+    scatter: float | None = None
 
     def __post_init__(self) -> None:
         check_positive("kappa", self.kappa, learned=False)
@@ -62,17 +63,31 @@ class GaussianFamily(ExponentialFamily):
         if isinstance(self.scale, Grid):
             raise ValueError("scale cannot be learned as a Grid: pass factor=Grid(...), which multiplies it")
         if self.factor is None:
-            object.__setattr__(self, "factor", FACTORS if self.scale is None else 1.0)
+            object.__setattr__(self, "factor", FACTORS if self.from_data else 1.0)
         check_positive("factor", self.factor)
+        if self.scatter is not None:
+            check_positive("scatter", self.scatter, learned=False)
+            if self.scale is not None:
+                raise ValueError("scale and scatter exclude each other: pass one of them")
 
     @property
     def unbounded(self) -> bool:
         """Yes: a density."""
         return True
 
+    @property
+    def from_data(self) -> bool:
+        """Whether the scale is set from the points, but for ``factor``."""
+        return self.scale is None and self.scatter is None
+
     def weighing(self, share: float) -> Self:
-        """This family with a scale set from the data that weighs as ``weight`` of what the points count."""
-        return replace(self, weight=self.weight * share)
+        """This family with ``weight`` and ``scatter`` as shares of what the points count."""
+        return replace(self, weight=self.weight * share, scatter=self.scatter and self.scatter * share)
+
+    def given(self, x: Tensor, V: int) -> Tensor:
+        """``scale``, or the part of ``scatter`` that each of ``V`` variances of the points ``(N, D)`` has."""
+        scale = self.scale if self.scatter is None else self.scatter * data_size(x) / V
+        return torch.as_tensor(scale, dtype=x.dtype, device=x.device)
 
     @abstractmethod
     def spread(self, x: Tensor) -> tuple[list[Shape], float]:
@@ -80,7 +95,7 @@ class GaussianFamily(ExponentialFamily):
 
     @abstractmethod
     def span(self, x: Tensor) -> Span | None:
-        """The columns of the points ``(N, D)`` that count where ``scale`` is ``None``; ``None``: all."""
+        """The columns of the points ``(N, D)`` that count where the scale is set from them; ``None``: all."""
 
     @remembered
     def resolve(self, x: Tensor) -> tuple[Members, Tensor]:
@@ -107,19 +122,20 @@ class GaussianFamily(ExponentialFamily):
         return Members(members, x.device), grid.log_weights.repeat(len(scales)).log_softmax(0).to(x.device)
 
     def seen(self, x: Tensor) -> Tensor:
-        """The columns ``(N, r)`` of the points that count: where ``scale`` is ``None``, those of the span."""
+        """The columns ``(N, r)`` of the points that count: where the scale is set from them, those of the span."""
         span = self._span(x)
         return x if span is None else x[:, span.kept]
 
     def _span(self, x: Tensor) -> Span | None:
-        return self.span(x) if self.scale is None else None
+        return self.span(x) if self.from_data else None
 
     def fixed(self, stats: FamilyStats) -> Self:
         """This family with every hyper-parameter a number, those that the statistics were made with."""
         mean, scale, kappa, nu, factor, span = stats.prior
         if span is not None:
             raise ValueError("x has columns that others say already, or that do not vary: leave them out first")
-        return replace(self, mean=mean, scale=scale / factor, kappa=kappa, nu=nu, factor=float(factor))
+        numbers = {"mean": mean, "scale": scale / factor, "kappa": kappa, "nu": nu, "factor": float(factor)}
+        return replace(self, **numbers, scatter=None)
 
     def weighed(self, least: float, more: float) -> float:
         """The weight of the scale, above ``least``: one and so much ``more`` where it is ``None``."""

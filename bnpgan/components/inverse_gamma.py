@@ -53,11 +53,11 @@ class InverseGammaFamily(GaussianFamily):
     def spread(self, x: Tensor) -> tuple[list[Shape], float]:
         """The scales ``(V,)`` to choose from, without ``factor``, and their weight, from the points where ``None``."""
         W = self.pool(x.new_ones(x.shape[1]))
-        if self.scale is None:
+        if self.from_data:
             nu = self.weighed(2, self.weight * data_size(x) * x.shape[1] / len(W))
             found = within_covariances(x, diagonal=True)
             return [shape.map(lambda part: self.pool(part.diagonal()) / W * (nu - 2)) for shape in found], nu
-        scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
+        scale = self.given(x, len(W))
         scale = scale.expand(W.shape) if scale.ndim == 0 else scale
         if scale.shape != W.shape or not ((scale > 0) & scale.isfinite()).all():
             raise ValueError(

@@ -32,11 +32,13 @@ class NormalInverseGamma(InverseGammaFamily):
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``FACTORS`` where ``scale`` is ``None``, else 1.
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
+        scatter: in place of ``scale``, s: :math:`b = s N / D`, see
+            :class:`~bnpgan.components.NormalInverseWishart`.
 
     Raises:
         ValueError: if ``kappa`` or ``weight`` is not positive, or, when data arrive, ``nu`` is not above 2, ``mean`` or
             ``scale`` has another shape than the data, ``scale`` is not positive, or it is to be set from points that
-            are all equal.
+            are all equal; or if ``scatter`` is not positive, or ``scale`` is there too.
 
     Example:
         >>> import torch

@@ -90,11 +90,16 @@ class NormalInverseWishart(GaussianFamily):
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``FACTORS`` where ``scale`` is ``None``, else 1.
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
+        scatter: in place of ``scale``, where the numbers of points and of columns are matters of choice, as those of
+            features are: :math:`\Psi = s N / D \, I`, which adds the variance s, over all columns, to a cluster of all
+            N points, and N / n times as much to one of n. The larger, the fewer clusters, as with ``scale``, but
+            alike for any N and D.
         isotropic: whether a scale set from the data is the same in all directions, at their mean variance.
 
     Raises:
         ValueError: if ``kappa`` or ``weight`` is not positive, or, when data arrive, ``nu`` is not above D + 1, a shape
-            is not that of the data, ``scale`` is not symmetric positive definite, or all points are equal.
+            is not that of the data, ``scale`` is not symmetric positive definite, or all points are equal; or if
+            ``scatter`` is not positive, or ``scale`` is there too.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.0], [0.1, 0.0], [3.0, 3.0]], dtype=torch.float64)
@@ -117,13 +122,13 @@ class NormalInverseWishart(GaussianFamily):
     def spread(self, x: Tensor) -> tuple[list[Shape], float]:
         """The scales ``(D, D)`` to choose from, without ``factor``, and their weight, from points where ``None``."""
         D, eye = x.shape[1], torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-        if self.scale is None:
+        if self.from_data:
             nu = self.weighed(D + 1, self.weight * data_size(x))
             found = [covariance.map(lambda part: (nu - D - 1) * part) for covariance in within_covariances(x)]
             if self.isotropic:
                 found = [Shape(scale.times(1.0).trace() / D * eye, torch.zeros_like(eye)) for scale in found]
             return found, nu
-        scale = torch.as_tensor(self.scale, dtype=x.dtype, device=x.device)
+        scale = self.given(x, D)
         scale = scale * eye if scale.ndim == 0 else scale
         if scale.shape != (D, D) or not _symmetric(scale) or not _positive_definite(scale):
             raise ValueError(

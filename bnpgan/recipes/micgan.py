@@ -14,12 +14,20 @@ from bnpgan.recipes.options import At, Change, Options, put
 from bnpgan.recipes.parts import PROJECTION, Encoder, Head
 from bnpgan.samplers import IGMM, Clusterer, SplitMerge, StickBreaking
 
+SCATTER = 0.002  # of the prior on codes: with it digits of 8 x 8 and of 28 x 28 pixels have 10 to 14 clusters
+
 
 def _component(recipe: "MICGAN", **changes: float | None) -> "MICGAN":
     # With other arguments for the scale. It is made anew, for defaults depend on whether a scale is given.
     now = recipe.clusterer.component  # type: ignore[attr-defined]
-    values = {"scale": now.scale, "weight": now.weight, "isotropic": now.isotropic} | changes
-    return put(recipe, "clusterer.component", NormalInverseWishart(**values))
+    names = ("scale", "scatter", "weight", "isotropic")
+    return put(recipe, "clusterer.component", NormalInverseWishart(**{n: getattr(now, n) for n in names} | changes))
+
+
+def _scatter(recipe: "MICGAN", scatter: float) -> "MICGAN":
+    if recipe.clusterer.component.scatter is None:  # type: ignore[attr-defined]
+        raise ValueError("scatter and scale exclude each other: leave out one of them")
+    return _component(recipe, scatter=scatter)
 
 
 def _sticks(recipe: "MICGAN", wanted: bool) -> "MICGAN":
@@ -42,11 +50,10 @@ class MICGAN(Recipe):
 
     Args:
         capacity: the number of slots; twice the number of clusters that you expect. With more slots take a longer
-            warm-up, so that each sees as many images in it, and look at the sizes of clusters over the rounds: with 25
-            and 30 slots for ten digits clusters ran together in two of five seeds.
-        clusterer: above all the scale of its component decides how many clusters there are, a larger one fewer; codes
-            of different slots lie at distance sqrt(2). With more slots codes have more dimensions, in which a cluster
-            costs more, and the same scale leaves fewer.
+            warm-up, so that each sees as many images in it.
+        clusterer: above all the ``scatter`` of its component decides how many clusters there are, a larger one fewer;
+            codes of different slots lie at distance sqrt(2). It says the same for any number of images and of slots;
+            the same ``scale`` leaves fewer clusters in more codes.
         encoder: how Q learns.
         learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
         embedding_scale: of an embedding that is added, at first, in standard deviations of ``z``. The larger, the more
@@ -75,12 +82,19 @@ class MICGAN(Recipe):
     options: ClassVar[Options] = {
         "concentration": At("clusterer.prior.concentration"),
         "scale": Change(
-            lambda recipe, scale: _component(recipe, scale=scale or None),
+            lambda recipe, scale: _component(recipe, scale=scale or None, scatter=None),
             float,
-            0.1,
-            "of the Normal-Inverse-Wishart prior on a cluster's codes, in which slots lie at distance sqrt(2). The "
-            "setting that decides most how many clusters there are: larger means fewer. 0: learned, as a share of the "
-            "covariance of the codes",
+            None,
+            "of the Normal-Inverse-Wishart prior on a cluster's codes, in place of scatter: as it is, whatever the "
+            "number of images and of codes. 0: learned, as a share of the covariance of the codes",
+        ),
+        "scatter": Change(
+            _scatter,
+            float,
+            SCATTER,
+            "the variance, over all codes, that this prior adds to a cluster of all images, and to one of a tenth of "
+            "them ten times as much; slots lie at distance sqrt(2). The setting that decides most how many clusters "
+            "there are: larger means fewer",
         ),
         "scale_weight": Change(
             lambda recipe, weight: _component(recipe, weight=weight),
@@ -135,7 +149,7 @@ class MICGAN(Recipe):
 
     def usual_clusterer(self) -> Clusterer:
         """The infinite Gaussian mixture, 15 sweeps a round."""
-        component = NormalInverseWishart(scale=0.1)
+        component = NormalInverseWishart(scatter=SCATTER)
         return IGMM(DirichletProcess(1.0), component, capacity=self.capacity, sweeps=15)
 
     def usual_schedule(self) -> Schedule:
