@@ -11,6 +11,7 @@ import torch
 from bnpgan import recipes
 from bnpgan.components import NormalInverseWishart
 from bnpgan.features import FixedEncoder, Identity
+from bnpgan.grids import Grid
 from bnpgan.losses import GradientPenalty, Hinge
 from bnpgan.models import DCGAN, Concat, MLPGenerator
 from bnpgan.plain import from_plain, to_plain
@@ -59,6 +60,19 @@ VARIANTS = {
     "gm_gan with learned weights": ("gm_gan", {"weighted": True}),
     "supervised_gm_gan, softmax": ("supervised_gm_gan", {"softmax": True, "dynamic": True}),
 }
+
+
+def test_the_width_of_mic_gans_clusters_is_given_in_one_way():
+    def component(**options):
+        return recipes.mic_gan(dim=2, **options).clusterer.component
+
+    assert (component().scatter, component().scale) == (0.002, None)
+    assert (component(scatter=0.1).scatter, component(scatter=0.1).scale) == (0.1, None)
+    assert (component(scale=0.1).scatter, component(scale=0.1).scale) == (None, 0.1)
+    assert component(scale=0.0).from_data and isinstance(component(scale=0.0).factor, Grid)
+    for scale in (0.0, 0.1):
+        with pytest.raises(ValueError, match="scatter and scale exclude each other"):
+            recipes.mic_gan(dim=2, scale=scale, scatter=0.1)
 
 
 def test_the_scale_of_mic_gans_embedding_is_taken():

@@ -164,6 +164,41 @@ def test_an_isotropic_scale_is_at_the_mean_variance_within_groups():
         torch.testing.assert_close(prior.scale / (9.0 - 3), variance * torch.eye(2, dtype=x.dtype))
 
 
+@pytest.mark.parametrize(("kind", "parts"), [(NormalInverseWishart, 3), (NormalInverseGamma, 3), (SphericalNormal, 1)])
+def test_scatter_is_a_scale_shared_among_points_and_variances(kind, parts):
+    x, labels = gaussian(3)(60), torch.arange(60) % 2
+    stats = kind(scatter=0.2).stats(x, labels, 3)
+    assert_same_stats(stats, kind(scale=0.2 * 60 / parts).stats(x, labels, 3))
+    again = kind(scatter=0.2).fixed(stats)
+    assert again.scatter is None
+    same = kind(scale=0.2 * 60 / parts, mean=data_center(x))
+    assert_same_stats(*(each.stats(x[:7], labels[:7], 3) for each in (again, same)))
+    coarse = Coarsened(kind(scatter=0.2), replicas=4).stats(x, labels, 3)  # the points count for 15
+    assert torch.equal(coarse.inner.prior.scale, stats.prior.scale / 4)
+
+
+@each_gaussian
+def test_what_scatter_adds_to_a_cluster_depends_on_its_share_of_the_points_alone(kind):
+    """But for the weight of the prior, 2 to 7 points of hundreds: less than a hundredth."""
+    added = []
+    for N, D in ((400, 2), (400, 6), (4000, 2)):
+        x, labels = torch.zeros(N, D, dtype=torch.float64), (torch.arange(N) % 4 == 0).long()
+        family = kind(mean=torch.zeros(D), scatter=0.01)
+        found = family.posterior_mean(family.stats(x, labels, 2))
+        added.append(found.covariance.diagonal(dim1=1, dim2=2).sum(1))
+    for each in added:
+        torch.testing.assert_close(each, 0.01 / torch.tensor([0.75, 0.25], dtype=torch.float64), rtol=0.01, atol=0)
+
+
+@each_gaussian
+def test_scatter_and_scale_exclude_each_other(kind):
+    with pytest.raises(ValueError, match="scale and scatter exclude each other"):
+        kind(scale=1.0, scatter=1.0)
+    for bad in (0.0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="scatter must be"):
+            kind(scatter=bad)
+
+
 @each_gaussian
 @pytest.mark.parametrize("weight", [0.0, -1.0, math.nan])
 def test_bad_weight_is_named(kind, weight):
