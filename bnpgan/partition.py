@@ -217,7 +217,8 @@ def reduced(x: Tensor, max_dim: int | None, columns: Tensor | None = None) -> tu
     """The points ``(N, D)`` in as many principal axes as ``max_dim`` and the points allow; ``None`` if that is all.
 
     A covariance of D columns is D (D + 1) / 2 numbers for each cluster. So a clusterer that has a ``max_dim`` is given
-    at most one column for every ten points, and no fewer than two. Of ``columns`` ``(D,)``, bool, alone, where given.
+    at most one column for every ten points, and no fewer than two. Where ``columns`` ``(D,)``, bool, are given, these
+    are all that it sees.
 
     Warns:
         UserWarning: where the points, and not ``max_dim``, are what allows no more columns.

@@ -88,7 +88,7 @@ class NormalInverseWishart(GaussianFamily):
         nu: :math:`\nu > D + 1`, the weight of ``scale`` in points; ``None``: :math:`D + 2`, and where ``scale`` is set
             from the data the share ``weight`` of the points more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
-            how many clusters there are. ``None``: ``FACTORS`` where ``scale`` is ``None``, else 1.
+            how many clusters there are. ``None``: ``FACTORS`` where the scale is set from the data, else 1.
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
         scatter: in place of ``scale``, where the numbers of points and of columns are matters of choice, as those of
             features are: :math:`\Psi = s N / D \, I`, which adds the variance s, over all columns, to a cluster of all

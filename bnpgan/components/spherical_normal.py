@@ -30,7 +30,7 @@ class SphericalNormal(InverseGammaFamily):
         nu: :math:`\nu > 2`, the weight of ``scale`` in coordinates, of which a point brings D; ``None``: 3, and
             where ``scale`` is set from the data the share ``weight`` of all coordinates more.
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
-            how many clusters there are. ``None``: ``FACTORS`` where ``scale`` is ``None``, else 1.
+            how many clusters there are. ``None``: ``FACTORS`` where the scale is set from the data, else 1.
         weight: of a scale set from the data, as a share of the coordinates; the more, the more alike the clusters are.
         scatter: in place of ``scale``, s: :math:`b = s N`, see :class:`~bnpgan.components.NormalInverseWishart`.
 
