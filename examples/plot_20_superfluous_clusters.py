@@ -44,5 +44,5 @@ scores = metrics.clustering(run.partition.labels, truth)
 print(f"{rounds[0][1]} clusters, then {rounds[-1][1]}; purity {scores['purity']:.2f}, NMI {scores['nmi']:.2f}")
 
 # %%
-# **To try.** ``scatter=0.0004``: narrow clusters, of which more survive. ``make demo`` trains three times as long. Which
+# **To try.** ``scale=0.02``: narrow clusters, of which more survive. ``make demo`` trains three times as long. Which
 # digits share a cluster? ``x[run.partition.labels == k]``.

@@ -66,12 +66,12 @@ def test_the_width_of_mic_gans_clusters_is_given_in_one_way():
     def component(**options):
         return recipes.mic_gan(dim=2, **options).clusterer.component
 
-    assert (component().scatter, component().scale) == (0.002, None)
+    assert (component().scatter, component().scale) == (None, 0.1)
     assert (component(scatter=0.1).scatter, component(scatter=0.1).scale) == (0.1, None)
-    assert (component(scale=0.1).scatter, component(scale=0.1).scale) == (None, 0.1)
+    assert (component(scale=0.2).scatter, component(scale=0.2).scale) == (None, 0.2)
     assert component(scale=0.0).from_data and isinstance(component(scale=0.0).factor, Grid)
     for scale in (0.0, 0.1):
-        with pytest.raises(ValueError, match="scatter and scale exclude each other"):
+        with pytest.raises(ValueError, match="scale and scatter exclude each other"):
             recipes.mic_gan(dim=2, scale=scale, scatter=0.1)
 
 

@@ -14,8 +14,6 @@ from bnpgan.recipes.options import At, Change, Options, put
 from bnpgan.recipes.parts import PROJECTION, Encoder, Head
 from bnpgan.samplers import IGMM, Clusterer, SplitMerge, StickBreaking
 
-SCATTER = 0.002  # of the prior on codes: with it digits of 8 x 8 and of 28 x 28 pixels have 10 to 14 clusters
-
 
 def _component(recipe: "MICGAN", **changes: float | None) -> "MICGAN":
     # With other arguments for the scale. It is made anew, for defaults depend on whether a scale is given.
@@ -24,10 +22,10 @@ def _component(recipe: "MICGAN", **changes: float | None) -> "MICGAN":
     return put(recipe, "clusterer.component", NormalInverseWishart(**{n: getattr(now, n) for n in names} | changes))
 
 
-def _scatter(recipe: "MICGAN", scatter: float) -> "MICGAN":
-    if recipe.clusterer.component.scatter is None:  # type: ignore[attr-defined]
-        raise ValueError("scatter and scale exclude each other: leave out one of them")
-    return _component(recipe, scatter=scatter)
+def _scale(recipe: "MICGAN", scale: float) -> "MICGAN":
+    if recipe.clusterer.component.scatter is not None:  # type: ignore[attr-defined]
+        raise ValueError("scale and scatter exclude each other: leave out one of them")
+    return _component(recipe, scale=scale or None)
 
 
 def _sticks(recipe: "MICGAN", wanted: bool) -> "MICGAN":
@@ -51,9 +49,10 @@ class MICGAN(Recipe):
     Args:
         capacity: the number of slots; twice the number of clusters that you expect. With more slots take a longer
             warm-up, so that each sees as many images in it.
-        clusterer: above all the ``scatter`` of its component decides how many clusters there are, a larger one fewer;
-            codes of different slots lie at distance sqrt(2). It says the same for any number of images and of slots;
-            the same ``scale`` leaves fewer clusters in more codes.
+        clusterer: above all the scale of its component decides how many clusters there are, a larger one fewer; codes
+            of different slots lie at distance sqrt(2). With more slots codes have more dimensions, in which a cluster
+            costs more, and the same scale leaves fewer; ``scatter`` in its place says the same for any number of slots
+            and of images. The less Q has been trained, the smaller both must be, or all runs together.
         encoder: how Q learns.
         learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
         embedding_scale: of an embedding that is added, at first, in standard deviations of ``z``. The larger, the more
@@ -81,20 +80,20 @@ class MICGAN(Recipe):
     head: Head = MaskedHead
     options: ClassVar[Options] = {
         "concentration": At("clusterer.prior.concentration"),
-        "scale": Change(
-            lambda recipe, scale: _component(recipe, scale=scale or None, scatter=None),
+        "scatter": Change(
+            lambda recipe, scatter: _component(recipe, scatter=scatter, scale=None),
             float,
             None,
-            "of the Normal-Inverse-Wishart prior on a cluster's codes, in place of scatter: as it is, whatever the "
-            "number of images and of codes. 0: learned, as a share of the covariance of the codes",
+            "in place of scale, the variance over all codes that the prior adds to a cluster of all images, and to one "
+            "of a tenth of them ten times as much: the same for any number of images and of slots",
         ),
-        "scatter": Change(
-            _scatter,
+        "scale": Change(
+            _scale,
             float,
-            SCATTER,
-            "the variance, over all codes, that this prior adds to a cluster of all images, and to one of a tenth of "
-            "them ten times as much; slots lie at distance sqrt(2). The setting that decides most how many clusters "
-            "there are: larger means fewer",
+            0.1,
+            "of the Normal-Inverse-Wishart prior on a cluster's codes, in which slots lie at distance sqrt(2). The "
+            "setting that decides most how many clusters there are: larger means fewer. 0: learned, as a share of the "
+            "covariance of the codes",
         ),
         "scale_weight": Change(
             lambda recipe, weight: _component(recipe, weight=weight),
@@ -149,7 +148,7 @@ class MICGAN(Recipe):
 
     def usual_clusterer(self) -> Clusterer:
         """The infinite Gaussian mixture, 15 sweeps a round."""
-        component = NormalInverseWishart(scatter=SCATTER)
+        component = NormalInverseWishart(scale=0.1)
         return IGMM(DirichletProcess(1.0), component, capacity=self.capacity, sweeps=15)
 
     def usual_schedule(self) -> Schedule:

@@ -1,4 +1,4 @@
-"""Flat options: how ``mic_gan(scatter=0.01)``, and the command line, set fields that lie deep in a recipe.
+"""Flat options: how ``mic_gan(scale=0.2)``, and the command line, set fields that lie deep in a recipe.
 
 An option is either the path to a field, which gives it its type, default and explanation, or, for what is no field, a
 function that changes the recipe.

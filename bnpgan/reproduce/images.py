@@ -81,6 +81,7 @@ class Methods:
             round to round the encoder forgets what clusters do not differ in, and what has become one stays one.
         embedding_scale: of MIC-GAN's embedding at the start. Slots as far apart as images of one slot decide nearly all
             of an image, and few slots cannot hold all there are: the generator collapsed.
+        scatter: of MIC-GAN's clusters, in place of the usual scale, with which rare strokes stay clusters of their own.
     """
 
     shape: tuple[int, ...]
@@ -90,6 +91,7 @@ class Methods:
     warp: float = 0.0
     alike: float | None = None
     embedding_scale: float = 1.0
+    scatter: float | None = None
 
     def mic_gan(self, steps: int, slots: int | None = None) -> MixtureGAN:
         """MIC-GAN; how many clusters there are is not given, slots that are found superfluous are left empty."""
@@ -106,6 +108,8 @@ class Methods:
         clusterer = replace(recipe.clusterer, max_points=5000)  # type: ignore[type-var]
         if self.alike is not None:
             clusterer = replace(clusterer, component=NormalInverseWishart(weight=self.alike))  # type: ignore[type-var]
+        elif self.scatter is not None:
+            clusterer = replace(clusterer, component=NormalInverseWishart(scatter=self.scatter))  # type: ignore[type-var]
         return replace(recipe, clusterer=clusterer).build()
 
     def sc_gan(self, steps: int, **changes: Any) -> MixtureGAN:
@@ -240,7 +244,7 @@ def by(source: str, shape: tuple[int, ...] = (1, 28, 28)) -> Callable[[Path, Pat
 
 
 GREY = Methods((1, 28, 28), slots=20, classes=10, embedding_scale=0.5)
-HANDWRITTEN, CLOTHES = replace(GREY, warp=0.15), replace(GREY, alike=0.1)
+HANDWRITTEN, CLOTHES = replace(GREY, warp=0.15, scatter=0.002), replace(GREY, alike=0.1)
 MIXED, FURRY = replace(CLOTHES, shape=(1, 32, 32), slots=25, classes=12), Methods((3, 64, 64), slots=4, classes=2)
 STACKED, COLOUR = Methods((3, 28, 28), slots=100, classes=1000), Methods((3, 32, 32), slots=100, classes=10, alike=0.1)
 MNIST = study("mnist", HANDWRITTEN.all(of_paper(0.9489)), "mnist", by("mnist"))
