@@ -244,7 +244,7 @@ def by(source: str, shape: tuple[int, ...] = (1, 28, 28)) -> Callable[[Path, Pat
 
 
 GREY = Methods((1, 28, 28), slots=20, classes=10, embedding_scale=0.5)
-HANDWRITTEN, CLOTHES = replace(GREY, warp=0.15, scatter=0.002), replace(GREY, alike=0.1)
+HANDWRITTEN, CLOTHES = replace(GREY, warp=0.15, scatter=0.003), replace(GREY, alike=0.1)
 MIXED, FURRY = replace(CLOTHES, shape=(1, 32, 32), slots=25, classes=12), Methods((3, 64, 64), slots=4, classes=2)
 STACKED, COLOUR = Methods((3, 28, 28), slots=100, classes=1000), Methods((3, 32, 32), slots=100, classes=10, alike=0.1)
 MNIST = study("mnist", HANDWRITTEN.all(of_paper(0.9489)), "mnist", by("mnist"))
