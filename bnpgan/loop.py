@@ -172,7 +172,7 @@ class Training(State):
         with own_randomness(y, self.seed, SUBSET):  # the same images each time, for their labels go on as one chain
             some = torch.randperm(len(y), device=y.device)[: clusterer.max_points].sort().values
         with own_randomness(y, self.seed, CLUSTER, self.step + 1):
-            x, projection = reduced(y, clusterer.max_dim, features.columns(old))
+            x, projection = reduced(y, clusterer.max_dim, self.columns(features))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of a chain that goes on from round to round; the flags are there
                 partition = clusterer.fit(x[some], None if labels is None else labels[some])
@@ -183,6 +183,10 @@ class Training(State):
             partition = replace(partition, labels=everywhere, log_joint=None)
         reference = Partition.from_labels(x, labels, clusterer.capacity) if old is None and labels is not None else old
         return partition.align_to(reference) if s.matching and reference is not None else partition
+
+    def columns(self, features: Features) -> Tensor | None:
+        """Which of these features ``(D,)`` to look at, bool; all where each mini-batch is to be followed."""
+        return None if self.gan.follows else features.columns(self.partition)
 
     def follow(self, real: Tensor, i: Tensor) -> None:
         """Pass this mini-batch to a clusterer that follows mini-batches, one that has ``update``."""
@@ -242,8 +246,11 @@ class Training(State):
                 features.refresh(self.gan, self.images, None)
             partition = self.cluster(features)
         else:
-            y = embed(features, self.gan, self.images)
-            x, projection = reduced(y, self.gan.clusterer.max_dim, features.columns(self.partition))
+            y, seen = embed(features, self.gan, self.images), self.partition.projection
+            columns = None if seen is None else seen.columns  # for features have not been trained by this partition
+            if self.kept:  # or they have
+                columns = self.columns(features)
+            x, projection = reduced(y, self.gan.clusterer.max_dim, columns)
             partition = self.gan.clusterer.partition(x, self.partition.labels)
             partition = replace(partition, memory=self.partition.memory, projection=projection)
         return self.run(config, replace(self.gan, features=features), partition)

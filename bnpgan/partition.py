@@ -28,7 +28,7 @@ LEAST_COLUMNS = 2  # however few the points: in one column clusters lie over one
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """Principal axes that the clustering saw in place of wide features.
+    """What the clustering saw in place of the features: some of them, or principal axes.
 
     Args:
         mean: ``(D,)``.
@@ -54,6 +54,11 @@ class Projection:
         # The sign of an axis is arbitrary: fix it, so that equal data give equal coordinates.
         return Projection(mean, axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign())
 
+    @property
+    def columns(self) -> Tensor:
+        """Which features it looks at, ``(D,)`` bool."""
+        return (self.axes != 0).any(1)
+
     def __call__(self, x: Tensor) -> Tensor:
         """Coordinates ``(N, d)`` of the points ``(N, D)``."""
         return (x.to(self.mean.dtype) - self.mean) @ self.axes
@@ -69,7 +74,7 @@ class Partition:
         components: a batch of ``K`` distributions.
         memory: what the clusterer needs to go on; each tensor is a scalar or has the leading axis ``K``, so that it can
             follow when slots are reordered.
-        projection: how wide features were reduced before they were clustered; ``predict`` and the densities apply it.
+        projection: how features were reduced before they were clustered; ``predict`` and the densities apply it.
         log_joint: that of the labels under the law of the sampler that fitted them; ``None`` where none did.
         flags: what a fit found wrong, see :meth:`~bnpgan.samplers.Sampler.fit`.
 
@@ -214,29 +219,36 @@ class Partition:
 
 
 def reduced(x: Tensor, max_dim: int | None, columns: Tensor | None = None) -> tuple[Tensor, Projection | None]:
-    """The points ``(N, D)`` in as many principal axes as ``max_dim`` and the points allow; ``None`` if that is all.
+    """The points ``(N, D)``, or these ``columns`` ``(D,)`` bool of them, in as many principal axes as they allow.
 
     A covariance of D columns is D (D + 1) / 2 numbers for each cluster. So a clusterer that has a ``max_dim`` is given
-    at most one column for every ten points, and no fewer than two. Where ``columns`` ``(D,)``, bool, are given, these
-    are all that it sees.
+    at most so many axes, at most one for every ten points, and no fewer than two. The projection is ``None`` where the
+    points stay as they are.
+
+    Raises:
+        ValueError: if ``columns`` is not one bool for each column.
 
     Warns:
         UserWarning: where the points, and not ``max_dim``, are what allows no more columns.
     """
-    if max_dim is None:
-        return x, None
     chosen = None
-    if columns is not None and not columns.all():
-        axes = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[:, columns]
-        x, chosen = x[:, columns], Projection(axes.new_zeros(len(axes)), axes)
+    if columns is not None:
+        if columns.dtype != torch.bool or columns.shape != x.shape[1:]:
+            raise ValueError(
+                f"columns must be a bool for each of the {x.shape[1]} features, got {columns.dtype} of shape "
+                f"{tuple(columns.shape)}: see Features.columns"
+            )
+        if not columns.all():
+            axes = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)[:, columns]
+            x, chosen = x[:, columns], Projection(axes.new_zeros(len(axes)), axes)
     N, D = x.shape
     carried = max(LEAST_COLUMNS, N // POINTS_FOR_A_COLUMN)
-    d = min(D, max_dim, carried)
+    d = D if max_dim is None else min(D, max_dim, carried)
     if d == D:
         return x, chosen
-    if carried < min(max_dim, D):
+    if carried < min(max_dim or D, D):
         warnings.warn(
-            f"{N:,} points do not carry covariances of {min(max_dim, D)} columns: {D} are reduced to {d} by PCA, "
+            f"{N:,} points do not carry covariances of {min(max_dim or D, D)} columns: {D} are reduced to {d} by PCA, "
             f"one for every {POINTS_FOR_A_COLUMN} points; pass more points, or features of fewer columns",
             stacklevel=3,
         )

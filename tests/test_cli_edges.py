@@ -231,6 +231,15 @@ def test_labels_are_saved_before_anything_is_printed(tmp_path, unbuffered):
     assert np.load(tmp_path / "labels.npy").shape == (30,) and (tmp_path / "p.png").exists()
 
 
+def test_a_command_without_a_standard_output_says_what_was_wrong(tmp_path):
+    script = "import sys; from bnpgan.cli import main; sys.exit(main())"
+    line = shlex.join([sys.executable, "-c", script, "cluster", "kmeans", "none.npy", "--capacity", "3"]) + " >&-"
+    done = subprocess.run(
+        line, shell=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert done.returncode == 2 and done.stderr.startswith(b"bnpgan: error: ") and done.stderr.count(b"\n") == 1
+
+
 # When it is stopped.
 
 

@@ -70,6 +70,7 @@ def test_the_width_of_mic_gans_clusters_is_given_in_one_way():
     assert (component(scatter=0.1).scatter, component(scatter=0.1).scale) == (0.1, None)
     assert (component(scale=0.2).scatter, component(scale=0.2).scale) == (None, 0.2)
     assert component(scale=0.0).from_data and isinstance(component(scale=0.0).factor, Grid)
+    assert component(scale=None, scatter=0.1).scatter == 0.1
     for scale in (0.0, 0.1):
         with pytest.raises(ValueError, match="scale and scatter exclude each other"):
             recipes.mic_gan(dim=2, scale=scale, scatter=0.1)

@@ -19,7 +19,7 @@ from bnpgan.losses import R1, GradientPenalty, Hinge, NonSaturating, Wasserstein
 from bnpgan.mixture import Schedule
 from bnpgan.models import ClusterFrames
 from bnpgan.partition import Partition
-from bnpgan.samplers import Clusterer, FixedLabels, KMeans, RandomLabels
+from bnpgan.samplers import Clusterer, FixedLabels, KMeans, OnlineKMeans, RandomLabels
 from bnpgan.training import load, noted, train
 
 pytestmark = pytest.mark.usefixtures("brief_trainings")
@@ -189,6 +189,14 @@ class All(FromEncoder):
         return None
 
 
+def as_it_is(D, kind=FromEncoder):
+    """An encoder that gives back the points ``(N, D)``."""
+    linear = torch.nn.Linear(D, D)
+    with torch.no_grad():
+        linear.weight.copy_(torch.eye(D)), linear.bias.zero_()
+    return kind(linear, D)
+
+
 @pytest.mark.parametrize(("kind", "left"), [(FromEncoder, 4), (All, 1)])
 def test_large_clusters_do_not_swallow_others_for_the_slots_that_are_empty(kind, left):
     torch.manual_seed(0)
@@ -196,14 +204,34 @@ def test_large_clusters_do_not_swallow_others_for_the_slots_that_are_empty(kind,
     truth = torch.arange(4).repeat_interleave(torch.tensor([1200, 500, 200, 100]))
     x = torch.nn.functional.one_hot(truth, D) + 0.2 * torch.randn(len(truth), D)
     x[:, 4:] = 0.01 * torch.randn(len(truth), D - 4)
-    encoder = torch.nn.Linear(D, D)
-    with torch.no_grad():
-        encoder.weight.copy_(torch.eye(D)), encoder.bias.zero_()
-    gan = recipes.mic_gan(dim=D, backbone="mlp", capacity=D, scale=0.3)
-    training = Training(gan, x, 0)
+    training = Training(recipes.mic_gan(dim=D, backbone="mlp", capacity=D, scale=0.3), x, 0)
     training.partition = Partition.from_labels(x, truth, D)
-    partition = training.cluster(kind(encoder, D))
+    partition = training.cluster(as_it_is(D, kind))
     assert (partition.counts > 20).sum() == left
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_run_predicts_by_the_codes_that_its_last_partition_was_found_in(kept):
+    """Two slots of each cluster have become one, and the encoder knows it or not."""
+    torch.manual_seed(0)
+    mode = torch.arange(8).repeat_interleave(100)
+    merged = mode % 4
+    x = torch.nn.functional.one_hot(merged if kept else mode, 8) + 0.1 * torch.randn(800, 8)
+    gan = recipes.mic_gan(dim=8, backbone="mlp", capacity=8)
+    training = Training(replace(gan, features=as_it_is(8)), x, 0)
+    training.partition, training.kept = gan.clusterer.partition(x, merged), kept
+    partition = training.close({}).partition
+    assert (partition.predict(x) == merged).all()
+    assert (partition.projection is not None) == kept
+
+
+def test_a_clusterer_that_follows_mini_batches_is_shown_all_features():
+    x, _ = small.points()
+    gan = small.gan("mic_gan", x, clusterer=OnlineKMeans(small.CAPACITY))
+    training = Training(gan, x, 0)
+    training.partition = Partition.from_labels(x, torch.arange(len(x)) % 2, small.CAPACITY)
+    assert training.columns(gan.features) is None and gan.features.columns(training.partition) is not None
+    assert training.cluster(gan.features).projection is None
 
 
 def test_known_labels_condition_the_gan():

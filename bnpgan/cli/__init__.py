@@ -44,19 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.parse_args(words, options)
             options.words = words
             options.run(options)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:  # whoever read the output, such as head, has had enough of it
         _silence()
         return 141
     except (ValueError, OSError) as error:
         print(f"bnpgan: error: {_with_option(' '.join(str(error).split()), options.parser)}", file=sys.stderr)
-        try:
-            sys.stdout.flush()
-        except OSError:  # what it holds would fail once more when Python ends, which exits with 120 then
-            _silence()
+        _let_go()
         return 2
     except KeyboardInterrupt as stop:
         print(f"bnpgan: stopped{': ' if stop.args else ''}{' '.join(map(str, stop.args))}", file=sys.stderr)
+        _let_go()
         return 143 if isinstance(stop, Terminated) else 130
     finally:
         warnings.showwarning = usual
@@ -86,6 +85,15 @@ def _with_option(message: str, parser: Parser | None) -> str:
 
 def _show(message: Warning | str, *where: object) -> None:
     print(f"bnpgan: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _let_go() -> None:
+    # Where output finds no room, what is held of it would fail once more as Python ends, which exits with 120 then.
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _silence()
 
 
 def _silence() -> None:

@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 import torch
@@ -55,7 +55,7 @@ class GaussianFamily(ExponentialFamily):
     nu: float | None = None
     factor: float | Grid = None  # type: ignore[assignment]  # set below
     weight: float = WEIGHT
-    scatter: float | None = None
+    scatter: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         check_positive("kappa", self.kappa, learned=False)

@@ -81,10 +81,11 @@ class Features(nn.Module, ABC):
         return None
 
     def columns(self, partition: Partition | None) -> Tensor | None:
-        """Which features ``(D,)`` can tell clusters apart when the partition of now is changed; ``None`` for all.
+        """Which features ``(D,)``, bool, tell clusters apart after ``refresh`` with this partition; ``None``: all.
 
-        Clusterers with covariances are shown these alone. In a feature that is nearly constant a covariance is what its
-        prior leaves there, which is less the more points a cluster has: so large clusters would swallow the others.
+        Clusterers are shown these alone, but for those that follow mini-batches. In a feature that is nearly constant
+        the covariance of a cluster is what its prior leaves there, which is less the more points it has: so large
+        clusters would swallow the others.
         """
         return None
 

@@ -79,7 +79,8 @@ class FromEncoder(Features):
         """The codes ``(D,)`` of slots that hold a point, if codes are Q's outputs; all before the first partition.
 
         Nothing is drawn for empty slots, and so Q gives nearly the same there for every image. Where fewer than two
-        slots hold points, all codes are left in: in one column clusters lie over one another.
+        slots hold points, all codes are left in: in one column clusters lie over one another. A slot of a few points
+        counts, though it is hardly ever drawn: a handful of such slots does no harm.
         """
         if partition is None or not isinstance(self.head, nn.Identity) or partition.active.sum() < LEAST_COLUMNS:
             return None

@@ -22,8 +22,10 @@ def _component(recipe: "MICGAN", **changes: float | None) -> "MICGAN":
     return put(recipe, "clusterer.component", NormalInverseWishart(**{n: getattr(now, n) for n in names} | changes))
 
 
-def _scale(recipe: "MICGAN", scale: float) -> "MICGAN":
+def _scale(recipe: "MICGAN", scale: float | None) -> "MICGAN":
     if recipe.clusterer.component.scatter is not None:  # type: ignore[attr-defined]
+        if scale is None:
+            return recipe
         raise ValueError("scale and scatter exclude each other: leave out one of them")
     return _component(recipe, scale=scale or None)
 

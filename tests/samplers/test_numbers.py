@@ -322,10 +322,14 @@ def test_columns_that_are_left_out_are_left_out_of_all_that_is_asked_later():
     axes, rotated = reduced(x, 3, columns)
     torch.testing.assert_close(rotated(x), axes)
     torch.testing.assert_close(axes, Projection.fit(x[:, columns], 3)(x[:, columns]))
+    assert torch.equal(projection.columns, columns) and torch.equal(rotated.columns, columns)
     for seen in (projection, rotated):
         assert torch.equal(seen(x + 9.0 * ~columns), seen(x))
     assert reduced(x, 32, torch.ones(6, dtype=torch.bool)) == (x, None)
-    assert reduced(x, None, columns) == (x, None)  # a clusterer without covariances sees all
+    assert torch.equal(reduced(x, None, columns)[0], x[:, columns])
+    for bad in (columns[:5], columns.nonzero().flatten()):
+        with pytest.raises(ValueError, match="columns must be a bool for each of the 6 features"):
+            reduced(x, 3, bad)
 
 
 def test_training_on_few_wide_images_reduces_them_as_far():
