@@ -243,12 +243,13 @@ def reduced(x: Tensor, max_dim: int | None, columns: Tensor | None = None) -> tu
             x, chosen = x[:, columns], Projection(axes.new_zeros(len(axes)), axes)
     N, D = x.shape
     carried = max(LEAST_COLUMNS, N // POINTS_FOR_A_COLUMN)
-    d = D if max_dim is None else min(D, max_dim, carried)
+    most = D if max_dim is None else min(D, max_dim)
+    d = most if max_dim is None else min(most, carried)
     if d == D:
         return x, chosen
-    if carried < min(max_dim or D, D):
+    if d < most:
         warnings.warn(
-            f"{N:,} points do not carry covariances of {min(max_dim or D, D)} columns: {D} are reduced to {d} by PCA, "
+            f"{N:,} points do not carry covariances of {most} columns: {D} are reduced to {d} by PCA, "
             f"one for every {POINTS_FOR_A_COLUMN} points; pass more points, or features of fewer columns",
             stacklevel=3,
         )

@@ -231,13 +231,33 @@ def test_labels_are_saved_before_anything_is_printed(tmp_path, unbuffered):
     assert np.load(tmp_path / "labels.npy").shape == (30,) and (tmp_path / "p.png").exists()
 
 
-def test_a_command_without_a_standard_output_says_what_was_wrong(tmp_path):
+def test_a_command_that_is_stopped_when_output_finds_no_room_says_so(tmp_path):
+    script = """
+import sys
+from types import SimpleNamespace
+from bnpgan import cli
+def run(options):
+    print("held")
+    raise KeyboardInterrupt
+cli._parser = lambda words: SimpleNamespace(parse_args=lambda words, options: setattr(options, "run", run))
+sys.exit(cli.main([]))
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    with open("/dev/full", "w") as full:
+        how = {"cwd": tmp_path, "env": environment, "stdout": full, "stderr": subprocess.PIPE, "text": True}
+        done = subprocess.run([sys.executable, "-c", script], **how)
+    assert (done.returncode, done.stderr) == (130, "bnpgan: stopped\n")
+
+
+@pytest.mark.parametrize(("name", "code", "lines"), [("none.npy", 2, 1), ("p.npy", 0, 0)])
+def test_a_command_without_a_standard_output_works_or_says_what_was_wrong(tmp_path, name, code, lines):
+    np.save(tmp_path / "p.npy", np.random.default_rng(0).normal(size=(30, 2)))
     script = "import sys; from bnpgan.cli import main; sys.exit(main())"
-    line = shlex.join([sys.executable, "-c", script, "cluster", "kmeans", "none.npy", "--capacity", "3"]) + " >&-"
-    done = subprocess.run(
-        line, shell=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True
-    )
-    assert done.returncode == 2 and done.stderr.startswith(b"bnpgan: error: ") and done.stderr.count(b"\n") == 1
+    words = [sys.executable, "-c", script, "cluster", "kmeans", name, "--capacity", "3", "--out", "labels.npy"]
+    how = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "stderr": subprocess.PIPE, "text": True}
+    done = subprocess.run(f"{shlex.join(words)} >&-", shell=True, **how)
+    assert (done.returncode, done.stderr.count("\n")) == (code, lines)
+    assert (tmp_path / "labels.npy").exists() == (code == 0)
 
 
 # When it is stopped.

@@ -250,8 +250,9 @@ def test_the_warm_up_of_more_slots_is_longer_but_leaves_rounds():
 
 def test_studies_of_grey_images_set_how_far_slots_lie_apart_and_how_wide_clusters_are():
     torch.manual_seed(0)
-    usual = replace(HANDWRITTEN, embedding_scale=1.0, scatter=None)
-    gan, wide = (study.mic_gan(12_000) for study in (HANDWRITTEN, usual))
+    gan, wide = (
+        study.mic_gan(12_000) for study in (HANDWRITTEN, replace(HANDWRITTEN, embedding_scale=1.0, scatter=None))
+    )
     assert CLOTHES.mic_gan(12_000).recipe.embedding_scale == gan.recipe.embedding_scale == 0.5
     assert gan.clusterer.component.scatter == 0.003 and wide.clusterer.component.scale == 0.1
     assert gan.clusterer.max_points == wide.clusterer.max_points == 5000

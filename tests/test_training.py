@@ -197,15 +197,18 @@ def as_it_is(D, kind=FromEncoder):
     return kind(linear, D)
 
 
-@pytest.mark.parametrize(("kind", "left"), [(FromEncoder, 4), (All, 1)])
-def test_large_clusters_do_not_swallow_others_for_the_slots_that_are_empty(kind, left):
+@pytest.mark.parametrize(("kind", "single", "left"), [(FromEncoder, 0, 4), (FromEncoder, 4, 4), (All, 0, 1)])
+def test_large_clusters_do_not_swallow_others_for_the_slots_that_are_empty(kind, single, left):
+    """Nor for a few that hold a single point each."""
     torch.manual_seed(0)
     D = small.CAPACITY + 14
     truth = torch.arange(4).repeat_interleave(torch.tensor([1200, 500, 200, 100]))
     x = torch.nn.functional.one_hot(truth, D) + 0.2 * torch.randn(len(truth), D)
     x[:, 4:] = 0.01 * torch.randn(len(truth), D - 4)
     training = Training(recipes.mic_gan(dim=D, backbone="mlp", capacity=D, scale=0.3), x, 0)
-    training.partition = Partition.from_labels(x, truth, D)
+    labels = truth.clone()
+    labels[:single] = 4 + torch.arange(single)
+    training.partition = Partition.from_labels(x, labels, D)
     partition = training.cluster(as_it_is(D, kind))
     assert (partition.counts > 20).sum() == left
 

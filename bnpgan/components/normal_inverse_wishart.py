@@ -92,8 +92,8 @@ class NormalInverseWishart(GaussianFamily):
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
         scatter: in place of ``scale``, where the numbers of points and of columns are matters of choice, as those of
             features are: :math:`\Psi = s N / D \, I`, which adds the variance s, over all columns, to a cluster of all
-            N points, and N / n times as much to one of n. The larger, the fewer clusters, as with ``scale``, but
-            alike for any N and D.
+            N points, and N / n times as much to one of n, whatever N and D. The larger, the fewer clusters, as with
+            ``scale``, and the more so those that are small.
         isotropic: whether a scale set from the data is the same in all directions, at their mean variance.
 
     Raises:

@@ -105,11 +105,12 @@ class Methods:
             if self.alike is None
             else common(warmup=ONCE * round_, every=None),
         )
-        clusterer = replace(recipe.clusterer, max_points=5000)  # type: ignore[type-var]
+        changes: dict[str, Any] = {"max_points": 5000}
         if self.alike is not None:
-            clusterer = replace(clusterer, component=NormalInverseWishart(weight=self.alike))  # type: ignore[type-var]
+            changes["component"] = NormalInverseWishart(weight=self.alike)
         elif self.scatter is not None:
-            clusterer = replace(clusterer, component=NormalInverseWishart(scatter=self.scatter))  # type: ignore[type-var]
+            changes["component"] = NormalInverseWishart(scatter=self.scatter)
+        clusterer = replace(recipe.clusterer, **changes)  # type: ignore[type-var]
         return replace(recipe, clusterer=clusterer).build()
 
     def sc_gan(self, steps: int, **changes: Any) -> MixtureGAN:
