@@ -256,6 +256,7 @@ def test_studies_of_grey_images_set_how_far_slots_lie_apart_and_how_wide_cluster
     assert CLOTHES.mic_gan(12_000).recipe.embedding_scale == gan.recipe.embedding_scale == 0.5
     assert gan.clusterer.component.scatter == 0.003 and wide.clusterer.component.scale == 0.1
     assert gan.clusterer.max_points == wide.clusterer.max_points == 5000
+    assert (gan.clusterer.sweeps, wide.clusterer.sweeps) == (60, 15)
     narrow, usual = (each.generator.conditioning.table.std().item() for each in (gan, wide))
     assert narrow == pytest.approx(0.5, rel=0.1) and usual == pytest.approx(1, rel=0.1)
 

@@ -85,8 +85,8 @@ class GaussianFamily(ExponentialFamily):
         return replace(self, weight=self.weight * share, scatter=self.scatter and self.scatter * share)
 
     def given(self, x: Tensor, V: int) -> Tensor:
-        """``scale``, or the part of ``scatter`` that each of ``V`` variances of the points ``(N, D)`` has."""
-        scale = self.scale if self.scatter is None else self.scatter * data_size(x) / V
+        """``scale``, or the part of ``scatter`` of the points ``(N, D)`` that each of ``V`` variances has."""
+        scale = self.scale if self.scatter is None else self.scatter * data_scatter(x) / V
         return torch.as_tensor(scale, dtype=x.dtype, device=x.device)
 
     @abstractmethod
@@ -149,3 +149,12 @@ class GaussianFamily(ExponentialFamily):
 def data_size(x: Tensor) -> int:
     """The number of points."""
     return sum(ranks.lengths(x))
+
+
+@remembered
+def data_scatter(x: Tensor) -> Tensor:
+    """The squared distances of the points ``(N, D)`` to their mean, added up."""
+    scatter = ranks.all_sum((x - ranks.mean(x)).square().sum())
+    if scatter == 0:
+        raise ValueError("scatter is a share of that of the points, which are all equal: pass scale, e.g. scale=1.0")
+    return scatter

@@ -32,7 +32,7 @@ class NormalInverseGamma(InverseGammaFamily):
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``FACTORS`` where the scale is set from the data, else 1.
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
-        scatter: in place of ``scale``, s: :math:`b = s N / D`, see
+        scatter: in place of ``scale``, s: :math:`b = (s / D) \sum_i \|x_i - \bar x\|^2`, see
             :class:`~bnpgan.components.NormalInverseWishart`.
 
     Raises:

@@ -90,10 +90,11 @@ class NormalInverseWishart(GaussianFamily):
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``FACTORS`` where the scale is set from the data, else 1.
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
-        scatter: in place of ``scale``, where the numbers of points and of columns are matters of choice, as those of
-            features are: :math:`\Psi = s N / D \, I`, which adds the variance s, over all columns, to a cluster of all
-            N points, and N / n times as much to one of n, whatever N and D. The larger, the fewer clusters, as with
-            ``scale``, and the more so those that are small.
+        scatter: in place of ``scale``, where units and the numbers of points and of columns are matters of choice, as
+            those of features are: the prior's share s of the scatter of all points about their mean,
+            :math:`\Psi = (s / D) \sum_i \|x_i - \bar x\|^2 I`. It adds the share s of the variance of all points to a
+            cluster of all N, and N / n times as much to one of n, whatever N, D and units. The larger, the fewer
+            clusters, as with ``scale``, and the more so those that are small.
         isotropic: whether a scale set from the data is the same in all directions, at their mean variance.
 
     Raises:

@@ -53,9 +53,8 @@ class MICGAN(Recipe):
             warm-up, so that each sees as many images in it.
         clusterer: above all the scale of its component decides how many clusters there are, a larger one fewer; codes
             of different slots lie at distance sqrt(2). With more slots codes have more dimensions, in which a cluster
-            costs more, and the same scale leaves fewer; ``scatter`` in its place adds the same to a cluster for any
-            number of slots and of images. That is nearer to leaving the same clusters, and not all of it: with few
-            slots take less. The less Q has been trained, the smaller both must be, or all runs together.
+            costs more, and the same scale leaves fewer; ``scatter`` in its place is a share of that of the codes, for
+            any number of slots and of images, and grows as slots empty and Q learns to tell the rest apart.
         encoder: how Q learns.
         learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
         embedding_scale: of an embedding that is added, at first, in standard deviations of ``z``. The larger, the more
@@ -87,8 +86,8 @@ class MICGAN(Recipe):
             lambda recipe, scatter: _component(recipe, scatter=scatter, scale=None),
             float,
             None,
-            "in place of scale, the variance over all codes that the prior adds to a cluster of all images, and to one "
-            "of a tenth of them ten times as much, for any number of images and of slots",
+            "in place of scale, the share of the variance of all codes that the prior adds to a cluster of all images, "
+            "and to one of a tenth of them ten times as much, for any number of images and of slots",
         ),
         "scale": Change(
             _scale,

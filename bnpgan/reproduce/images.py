@@ -62,6 +62,7 @@ COLUMNS = {
 }
 ROUNDS = 24  # into which the steps of MIC-GAN are cut
 WARMUP = 10, 16  # of them at least and at most: half as many as there are slots, so that each sees as many images
+SWEEPS = 60  # in each round: after 15 the labels still hold parts of two digits where the prior merges slots of one
 ONCE = 16  # where there is a single partition: it is as good as what the generator has found by then
 
 
@@ -81,7 +82,8 @@ class Methods:
             round to round the encoder forgets what clusters do not differ in, and what has become one stays one.
         embedding_scale: of MIC-GAN's embedding at the start. Slots as far apart as images of one slot decide nearly all
             of an image, and few slots cannot hold all there are: the generator collapsed.
-        scatter: of MIC-GAN's clusters, in place of the usual scale, with which rare strokes stay clusters of their own.
+        scatter: of MIC-GAN's clusters, in place of the usual scale, with which rare strokes stay clusters of their own;
+            and so many sweeps in each round that the chain arrives where it goes.
     """
 
     shape: tuple[int, ...]
@@ -109,7 +111,7 @@ class Methods:
         if self.alike is not None:
             changes["component"] = NormalInverseWishart(weight=self.alike)
         elif self.scatter is not None:
-            changes["component"] = NormalInverseWishart(scatter=self.scatter)
+            changes |= {"component": NormalInverseWishart(scatter=self.scatter), "sweeps": SWEEPS}
         clusterer = replace(recipe.clusterer, **changes)  # type: ignore[type-var]
         return replace(recipe, clusterer=clusterer).build()
 

@@ -165,29 +165,38 @@ def test_an_isotropic_scale_is_at_the_mean_variance_within_groups():
 
 
 @pytest.mark.parametrize(("kind", "parts"), [(NormalInverseWishart, 3), (NormalInverseGamma, 3), (SphericalNormal, 1)])
-def test_scatter_is_a_scale_shared_among_points_and_variances(kind, parts):
-    x, labels = gaussian(3)(60), torch.arange(60) % 2
+def test_scatter_is_a_share_of_that_of_the_points_spread_over_the_variances(kind, parts):
+    x, labels = 5 + gaussian(3)(60), torch.arange(60) % 2
+    scale = 0.2 * 60 * float(x.var(0, correction=0).sum()) / parts
     stats = kind(scatter=0.2).stats(x, labels, 3)
-    assert_same_stats(stats, kind(scale=0.2 * 60 / parts).stats(x, labels, 3))
+    assert_same_stats(stats, kind(scale=scale).stats(x, labels, 3))
     again = kind(scatter=0.2).fixed(stats)
     assert again.scatter is None
-    same = kind(scale=0.2 * 60 / parts, mean=data_center(x))
+    same = kind(scale=scale, mean=data_center(x))
     assert_same_stats(*(each.stats(x[:7], labels[:7], 3) for each in (again, same)))
     coarse = Coarsened(kind(scatter=0.2), replicas=4).stats(x, labels, 3)  # the points count for 15
-    assert torch.equal(coarse.inner.prior.scale, stats.prior.scale / 4)
+    torch.testing.assert_close(coarse.inner.prior.scale, stats.prior.scale / 4)
 
 
 @each_gaussian
-def test_what_scatter_adds_to_a_cluster_depends_on_its_share_of_the_points_alone(kind):
+def test_what_scatter_adds_to_a_cluster_depends_on_its_share_of_the_points_and_their_variance_alone(kind):
     """But for the weight of the prior, 2 to 7 points of hundreds: less than a hundredth."""
-    added = []
-    for N, D in ((400, 2), (400, 6), (4000, 2)):
+    for N, D, unit in ((400, 2, 1.0), (400, 6, 1.0), (4000, 2, 1.0), (400, 2, 100.0)):
         x, labels = torch.zeros(N, D, dtype=torch.float64), (torch.arange(N) % 4 == 0).long()
-        family = kind(mean=torch.zeros(D), scatter=0.01)
-        found = family.posterior_mean(family.stats(x, labels, 2))
-        added.append(found.covariance.diagonal(dim1=1, dim2=2).sum(1))
-    for each in added:
-        torch.testing.assert_close(each, 0.01 / torch.tensor([0.75, 0.25], dtype=torch.float64), rtol=0.01, atol=0)
+        x[::4], x[1::4] = unit, -unit  # a quarter is one cluster of points that are equal
+        own = x[labels == 0].var(0, correction=0).sum()
+        family = kind(mean=torch.zeros(D), scatter=0.01, kappa=1e-9)
+        found = family.posterior_mean(family.stats(x, labels, 2)).covariance.diagonal(dim1=1, dim2=2).sum(1)
+        added = found - torch.stack([own, 0 * own])
+        whole = D * unit**2 / 2  # the variance of all points
+        torch.testing.assert_close(added[1], torch.tensor(0.01 * whole / 0.25, dtype=torch.float64), rtol=0.01, atol=0)
+        torch.testing.assert_close(added[0], torch.tensor(0.01 * whole / 0.75, dtype=torch.float64), rtol=0.5, atol=0)
+
+
+@each_gaussian
+def test_scatter_of_points_that_are_all_equal_is_refused(kind):
+    with pytest.raises(ValueError, match=r"^scatter is a share of that of the points, which are all equal"):
+        kind(scatter=0.1).resolve(torch.full((5, 2), 3.0))
 
 
 @each_gaussian
