@@ -231,6 +231,16 @@ def test_labels_are_saved_before_anything_is_printed(tmp_path, unbuffered):
     assert np.load(tmp_path / "labels.npy").shape == (30,) and (tmp_path / "p.png").exists()
 
 
+@pytest.mark.parametrize("words", [["--help"], ["cluster", "igmm", "--help"], ["--version"]])
+def test_help_that_finds_no_room_is_an_error(words):
+    script = "import sys; from bnpgan.cli import main; sys.exit(main())"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    with open("/dev/full", "w") as full:
+        how = {"env": environment, "stdout": full, "stderr": subprocess.PIPE, "text": True}
+        done = subprocess.run([sys.executable, "-c", script, *words], **how)
+    assert (done.returncode, done.stderr) == (2, "bnpgan: error: [Errno 28] No space left on device\n")
+
+
 def test_a_command_that_is_stopped_when_output_finds_no_room_says_so(tmp_path):
     script = """
 import sys

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -38,6 +39,12 @@ class Parser(argparse.ArgumentParser):
         if chosen and (near := get_close_matches(chosen[1], re.findall(r"[\w-]+", chosen[2]), 1)):
             message += f", did you mean {near[0]}?"
         self.exit(2, f"bnpgan: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave once help or version are out: later nobody would be left to say that they found no room."""
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        super().exit(status, message)
 
 
 def refuse(options: argparse.Namespace, names: Iterable[str], why: str) -> None:

@@ -34,6 +34,8 @@ class FromEncoder(Features):
         real_weight: :math:`\lambda`, the weight of Eq. 13 on real images once there is a partition.
         shift: generated and real images are moved by up to so many pixels, at random, before Q sees them in training;
             0 for none, the only choice for vectors.
+        warp: they are read through a random matrix :math:`I + w E` of their own as well, E of standard normals; 0 for
+            none, the only choice for vectors.
         loss: of Q's output against the one-hot vectors; ``cross_entropy`` of ``torch.nn.functional`` makes Q a
             classifier, as GM-GAN has it.
         head: maps codes to Q's output ``(B, capacity)``; ``None``: the codes are the output, as in the paper.
