@@ -231,10 +231,11 @@ def test_labels_are_saved_before_anything_is_printed(tmp_path, unbuffered):
     assert np.load(tmp_path / "labels.npy").shape == (30,) and (tmp_path / "p.png").exists()
 
 
-@pytest.mark.parametrize("words", [["--help"], ["cluster", "igmm", "--help"], ["--version"]])
-def test_help_that_finds_no_room_is_an_error(words):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "mic-gan", "--help"]])  # of 12,000 letters
+def test_help_that_finds_no_room_is_an_error(words, unbuffered):
     script = "import sys; from bnpgan.cli import main; sys.exit(main())"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
         how = {"env": environment, "stdout": full, "stderr": subprocess.PIPE, "text": True}
         done = subprocess.run([sys.executable, "-c", script, *words], **how)

@@ -40,11 +40,13 @@ class Parser(argparse.ArgumentParser):
             message += f", did you mean {near[0]}?"
         self.exit(2, f"bnpgan: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        """Leave once help or version are out: later nobody would be left to say that they found no room."""
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        super().exit(status, message)
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # Of help and version argparse passes over it when they find no room; and later nobody is left to say so.
+        if file is not None and file is sys.stdout:
+            file.write(message)
+            file.flush()
+        else:
+            super()._print_message(message, file)
 
 
 def refuse(options: argparse.Namespace, names: Iterable[str], why: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bnpgan import ranks
 from bnpgan.components.base import ExponentialFamily, FamilyStats, Members
-from bnpgan.components.shapes import Shape, Span, data_center
+from bnpgan.components.shapes import Shape, Span, data_center, data_scatter
 from bnpgan.grids import Grid, as_grid, check_positive
 from bnpgan.memory import remembered
 
@@ -85,7 +85,7 @@ class GaussianFamily(ExponentialFamily):
         return replace(self, weight=self.weight * share, scatter=self.scatter and self.scatter * share)
 
     def given(self, x: Tensor, V: int) -> Tensor:
-        """``scale``, or the part of ``scatter`` of the points ``(N, D)`` that each of ``V`` variances has."""
+        """``scale``, or the share ``scatter`` of the scatter of the points ``(N, D)``, split over ``V`` variances."""
         scale = self.scale if self.scatter is None else self.scatter * data_scatter(x) / V
         return torch.as_tensor(scale, dtype=x.dtype, device=x.device)
 
@@ -149,12 +149,3 @@ class GaussianFamily(ExponentialFamily):
 def data_size(x: Tensor) -> int:
     """The number of points."""
     return sum(ranks.lengths(x))
-
-
-@remembered
-def data_scatter(x: Tensor) -> Tensor:
-    """The squared distances of the points ``(N, D)`` to their mean, added up."""
-    scatter = ranks.all_sum((x - ranks.mean(x)).square().sum())
-    if scatter == 0:
-        raise ValueError("scatter is a share of that of the points, which are all equal: pass scale, e.g. scale=1.0")
-    return scatter

@@ -90,17 +90,17 @@ class NormalInverseWishart(GaussianFamily):
         factor: what ``scale`` is multiplied by, a number or a :class:`~bnpgan.grids.Grid` to learn it from: it decides
             how many clusters there are. ``None``: ``FACTORS`` where the scale is set from the data, else 1.
         weight: of a scale set from the data, as a share of the points; the more, the more alike the clusters are.
-        scatter: in place of ``scale``, where units and the numbers of points and of columns are matters of choice, as
-            those of features are: the prior's share s of the scatter of all points about their mean,
+        scatter: in place of ``scale``, where the numbers of points and of columns and the unit of all columns are
+            matters of choice, as those of features are: the share s of the scatter of all points about their mean,
             :math:`\Psi = (s / D) \sum_i \|x_i - \bar x\|^2 I`. It adds the share s of the variance of all points to a
-            cluster of all N, and N / n times as much to one of n, whatever N, D and units. The larger, the fewer
-            clusters, as with ``scale``, and the more so those that are small.
+            cluster of all N, and N / n times as much to one of n. The larger, the fewer clusters, as with ``scale``,
+            and the more so those that are small. A row far away from all others makes it large.
         isotropic: whether a scale set from the data is the same in all directions, at their mean variance.
 
     Raises:
         ValueError: if ``kappa`` or ``weight`` is not positive, or, when data arrive, ``nu`` is not above D + 1, a shape
-            is not that of the data, ``scale`` is not symmetric positive definite, or all points are equal; or if
-            ``scatter`` is not positive, or ``scale`` is there too.
+            is not that of the data, ``scale`` is not symmetric positive definite, or it is to be set from
+            points that are all equal; or if ``scatter`` is not positive, or ``scale`` is there too.
 
     Example:
         >>> x = torch.tensor([[0.0, 0.0], [0.1, 0.0], [3.0, 3.0]], dtype=torch.float64)

@@ -1,5 +1,6 @@
 """What clusters of the data may look like, in any units: a centre, and covariances within groups of the points."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
@@ -96,6 +97,23 @@ def data_center(x: Tensor) -> Tensor:
 def data_spread(x: Tensor) -> Tensor:
     """The spread ``(D,)`` of each column about the centre by the same law; 1 for a column that does not vary."""
     return torch.as_tensor(_cauchy(_sketch(x))[1], dtype=x.dtype, device=x.device).sqrt()
+
+
+@remembered
+def data_scatter(x: Tensor) -> Tensor:
+    """The squared distances of the points ``(N, D)`` to their mean, added up; a far row adds to it as any other.
+
+    Raises:
+        ValueError: if the points are all equal, or there is no finite number for it.
+    """
+    mean, rows = ranks.mean(x.detach()), x.detach().split(rows_at_once(x.shape[1], x))
+    scatter = ranks.all_sum(torch.stack([(part - mean).square().sum() for part in rows]).sum())
+    if not (0 < scatter < math.inf) or not _varies(x.detach()).any():
+        raise ValueError(
+            "scatter is a share of the scatter of the points, which must be finite and not all equal: "
+            "pass scale in its place, e.g. scale=1.0"
+        )
+    return scatter
 
 
 def within_covariances(x: Tensor, diagonal: bool = False) -> list[Shape]:

@@ -53,8 +53,9 @@ class MICGAN(Recipe):
             warm-up, so that each sees as many images in it.
         clusterer: above all the scale of its component decides how many clusters there are, a larger one fewer; codes
             of different slots lie at distance sqrt(2). With more slots codes have more dimensions, in which a cluster
-            costs more, and the same scale leaves fewer; ``scatter`` in its place is a share of that of the codes, for
-            any number of slots and of images, and grows as slots empty and Q learns to tell the rest apart.
+            costs more, and the same scale leaves fewer; ``scatter`` in its place is a share of the scatter of
+            the codes, for any number of slots and of images; the scale that it makes grows as slots empty and Q learns
+            to tell the others apart. The less Q has been trained, the smaller a scale must be, or all runs together.
         encoder: how Q learns.
         learned_embedding: whether the embedding learns, as in the released code, or is fixed, as in the paper.
         embedding_scale: of an embedding that is added, at first, in standard deviations of ``z``. The larger, the more

@@ -62,7 +62,7 @@ COLUMNS = {
 }
 ROUNDS = 24  # into which the steps of MIC-GAN are cut
 WARMUP = 10, 16  # of them at least and at most: half as many as there are slots, so that each sees as many images
-SWEEPS = 60  # in each round: after 15 the labels still hold parts of two digits where the prior merges slots of one
+SWEEPS = 60  # in each round: after 15 slots of one digit are still apart, and some hold two
 ONCE = 16  # where there is a single partition: it is as good as what the generator has found by then
 
 
@@ -83,7 +83,7 @@ class Methods:
         embedding_scale: of MIC-GAN's embedding at the start. Slots as far apart as images of one slot decide nearly all
             of an image, and few slots cannot hold all there are: the generator collapsed.
         scatter: of MIC-GAN's clusters, in place of the usual scale, with which rare strokes stay clusters of their own;
-            and so many sweeps in each round that the chain arrives where it goes.
+            and more sweeps in a round than usual, in which the clusters of a digit become one.
     """
 
     shape: tuple[int, ...]

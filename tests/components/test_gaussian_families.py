@@ -13,6 +13,7 @@ from bnpgan.components.defaults import FACTORS
 from bnpgan.components.shapes import (
     LEAST,
     data_center,
+    data_scatter,
     data_spread,
     telling_columns,
     varying_columns,
@@ -180,23 +181,30 @@ def test_scatter_is_a_share_of_that_of_the_points_spread_over_the_variances(kind
 
 @each_gaussian
 def test_what_scatter_adds_to_a_cluster_depends_on_its_share_of_the_points_and_their_variance_alone(kind):
-    """But for the weight of the prior, 2 to 7 points of hundreds: less than a hundredth."""
+    """But for the weight of the prior, 2 to 7 points of hundreds: less than two hundredths."""
     for N, D, unit in ((400, 2, 1.0), (400, 6, 1.0), (4000, 2, 1.0), (400, 2, 100.0)):
         x, labels = torch.zeros(N, D, dtype=torch.float64), (torch.arange(N) % 4 == 0).long()
-        x[::4], x[1::4] = unit, -unit  # a quarter is one cluster of points that are equal
-        own = x[labels == 0].var(0, correction=0).sum()
-        family = kind(mean=torch.zeros(D), scatter=0.01, kappa=1e-9)
-        found = family.posterior_mean(family.stats(x, labels, 2)).covariance.diagonal(dim1=1, dim2=2).sum(1)
-        added = found - torch.stack([own, 0 * own])
+        x[::4], x[1::4] = unit, -unit  # a quarter is a cluster of points that are equal, the rest is one
         whole = D * unit**2 / 2  # the variance of all points
-        torch.testing.assert_close(added[1], torch.tensor(0.01 * whole / 0.25, dtype=torch.float64), rtol=0.01, atol=0)
-        torch.testing.assert_close(added[0], torch.tensor(0.01 * whole / 0.75, dtype=torch.float64), rtol=0.5, atol=0)
+        families = (kind(mean=torch.zeros(D), kappa=1e-9, scatter=scatter) for scatter in (0.01, 1e-12))
+        found, without = (
+            family.posterior_mean(family.stats(x, labels, 2)).covariance.diagonal(dim1=1, dim2=2).sum(1)
+            for family in families
+        )
+        due = 0.01 * whole / torch.tensor([0.75, 0.25], dtype=torch.float64)
+        torch.testing.assert_close(found - without, due, rtol=0.02, atol=0)
 
 
 @each_gaussian
-def test_scatter_of_points_that_are_all_equal_is_refused(kind):
-    with pytest.raises(ValueError, match=r"^scatter is a share of that of the points, which are all equal"):
-        kind(scatter=0.1).resolve(torch.full((5, 2), 3.0))
+@pytest.mark.parametrize("value", [3.0, 0.1, math.nan, math.inf])  # the mean of tenths is no tenth
+def test_scatter_of_points_that_are_all_equal_or_not_finite_is_refused(kind, value):
+    with pytest.raises(ValueError, match=r"^scatter is a share of the scatter of the points, which must be finite and"):
+        kind(mean=torch.zeros(2), scatter=0.1).resolve(torch.full((7, 2), value))
+
+
+def test_what_is_remembered_of_points_holds_no_graph():
+    x = gaussian(2)(20).requires_grad_()
+    assert not data_scatter(x).requires_grad
 
 
 @each_gaussian

@@ -28,6 +28,7 @@ CONJUGATE = {
     "NormalInverseWishart": NormalInverseWishart(),
     "NormalInverseWishart, a number": NormalInverseWishart(mean=MIDDLE, scale=0.7, kappa=0.5, nu=D + 2.5),
     "NormalInverseWishart, a matrix": NormalInverseWishart(scale=MATRIX),
+    "NormalInverseWishart, scatter": NormalInverseWishart(scatter=0.01),
     "NormalInverseWishart, isotropic": NormalInverseWishart(factor=0.1, isotropic=True),
     "NormalInverseWishart, a grid": NormalInverseWishart(scale=MATRIX, factor=Grid([0.1, 0.5, 2.0])),
     "NormalInverseGamma": NormalInverseGamma(),

@@ -45,7 +45,7 @@ MUTANTS = {
 
 def shapes_of(x) -> list:
     parts = [part for shape in shapes.within_covariances(x) for part in shape]
-    return [shapes.data_center(x), shapes.data_spread(x), *parts]
+    return [shapes.data_center(x), shapes.data_spread(x), shapes.data_scatter(x), *parts]
 
 
 def span_of(x) -> shapes.Span:
