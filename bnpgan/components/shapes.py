@@ -106,9 +106,10 @@ def data_scatter(x: Tensor) -> Tensor:
     Raises:
         ValueError: if the points are all equal, or there is no finite number for it.
     """
-    mean, rows = ranks.mean(x.detach()), x.detach().split(rows_at_once(x.shape[1], x))
-    scatter = ranks.all_sum(torch.stack([(part - mean).square().sum() for part in rows]).sum())
-    if not (0 < scatter < math.inf) or not _varies(x.detach()).any():
+    x = x.detach()  # what is remembered keeps no graph
+    mean, parts = ranks.mean(x), x.split(rows_at_once(x.shape[1], x))
+    scatter = ranks.all_sum(torch.stack([(part - mean).square().sum() for part in parts]).sum())
+    if not (0 < scatter < math.inf) or not _varies(x).any():
         raise ValueError(
             "scatter is a share of the scatter of the points, which must be finite and not all equal: "
             "pass scale in its place, e.g. scale=1.0"

@@ -41,6 +41,7 @@ from bnpgan.recipes import (
     RandomLabelGAN,
     SupervisedGMGAN,
 )
+from bnpgan.recipes.options import put
 from bnpgan.reproduce.study import Method, Scores, Study
 from bnpgan.samplers import OnlineKMeans
 
@@ -107,13 +108,13 @@ class Methods:
             if self.alike is None
             else common(warmup=ONCE * round_, every=None),
         )
-        changes: dict[str, Any] = {"max_points": 5000}
+        recipe = put(recipe, "clusterer.max_points", 5000)
         if self.alike is not None:
-            changes["component"] = NormalInverseWishart(weight=self.alike)
+            recipe = put(recipe, "clusterer.component", NormalInverseWishart(weight=self.alike))
         elif self.scatter is not None:
-            changes |= {"component": NormalInverseWishart(scatter=self.scatter), "sweeps": SWEEPS}
-        clusterer = replace(recipe.clusterer, **changes)  # type: ignore[type-var]
-        return replace(recipe, clusterer=clusterer).build()
+            recipe = put(recipe, "clusterer.component", NormalInverseWishart(scatter=self.scatter))
+            recipe = put(recipe, "clusterer.sweeps", SWEEPS)
+        return recipe.build()
 
     def sc_gan(self, steps: int, **changes: Any) -> MixtureGAN:
         """SC-GAN, with six partitions, or a variant of its ablations."""

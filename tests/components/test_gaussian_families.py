@@ -181,7 +181,7 @@ def test_scatter_is_a_share_of_that_of_the_points_spread_over_the_variances(kind
 
 @each_gaussian
 def test_what_scatter_adds_to_a_cluster_depends_on_its_share_of_the_points_and_their_variance_alone(kind):
-    """But for the weight of the prior, 2 to 7 points of hundreds: less than two hundredths."""
+    """But for the weight of the prior, 2 to 7 points of hundreds: less than a hundredth."""
     for N, D, unit in ((400, 2, 1.0), (400, 6, 1.0), (4000, 2, 1.0), (400, 2, 100.0)):
         x, labels = torch.zeros(N, D, dtype=torch.float64), (torch.arange(N) % 4 == 0).long()
         x[::4], x[1::4] = unit, -unit  # a quarter is a cluster of points that are equal, the rest is one
@@ -192,7 +192,7 @@ def test_what_scatter_adds_to_a_cluster_depends_on_its_share_of_the_points_and_t
             for family in families
         )
         due = 0.01 * whole / torch.tensor([0.75, 0.25], dtype=torch.float64)
-        torch.testing.assert_close(found - without, due, rtol=0.02, atol=0)
+        torch.testing.assert_close(found - without, due, rtol=0.01, atol=0)
 
 
 @each_gaussian
